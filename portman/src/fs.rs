@@ -1,0 +1,237 @@
+//! Reading, replacing and locking files. Nothing else here touches the file system, apart from `sys`.
+
+use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::sys;
+
+/// The text of a file.
+///
+/// # Errors
+/// When it cannot be read, is not UTF-8 or holds a NUL byte.
+pub fn read(path: &Path) -> Result<String> {
+    let bytes = fs::read(path).map_err(|source| failed("read", path, source))?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let offset = error.utf8_error().valid_up_to();
+        not_text(path, offset, error.as_bytes()[offset])
+    })?;
+    match text.find('\0') {
+        Some(offset) => Err(not_text(path, offset, 0)),
+        None => Ok(text),
+    }
+}
+
+/// The text of a file, or none when there is no such file.
+pub fn read_if_there(path: &Path) -> Result<Option<String>> {
+    match read(path) {
+        Err(Error::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+        read => read.map(Some),
+    }
+}
+
+/// Puts `text` in the place of an existing file, so that a reader sees the old text or the new one, and after a power
+/// cut one of the two is there.
+///
+/// Links are followed, the mode and the owner stay. A file with several hard links, or one that is a mount point, is
+/// written in place, since a rename would separate it from its other names.
+///
+/// # Errors
+/// When the file is not there, is read-only, or the system refuses. The file then holds its old text.
+pub fn replace(path: &Path, text: &str) -> Result<()> {
+    let target = path.canonicalize().map_err(|source| failed("find", path, source))?;
+    let old = fs::metadata(&target).map_err(|source| failed("read", path, source))?;
+    if old.permissions().readonly() {
+        return Err(Error::ReadOnly(path.to_owned()));
+    }
+    let replaced = if sys::is_shared(&old) {
+        write_in_place(&target, text)
+    } else {
+        rename_over(&target, &old, text)
+    };
+    replaced.map_err(|source| failed("replace", path, source))
+}
+
+fn rename_over(target: &Path, old: &Metadata, text: &str) -> io::Result<()> {
+    let temporary = temporary_beside(target);
+    let written =
+        write_new(&temporary, Some(old), text).and_then(|()| fs::rename(&temporary, target));
+    match written {
+        Ok(()) => sync_folder(target),
+        Err(error) => {
+            // It may never have been made; what matters is the error that stopped us.
+            fs::remove_file(&temporary).ok();
+            if sys::forbids_rename(&error) { write_in_place(target, text) } else { Err(error) }
+        }
+    }
+}
+
+/// Where the new text of `target` stands before it takes its place. The name is fixed, so that what a crash leaves is
+/// found again (see [`remove_temporary`]).
+fn temporary_beside(target: &Path) -> PathBuf {
+    let name = target.file_name().unwrap_or_default().to_string_lossy();
+    target.with_file_name(format!(".{name}.portman"))
+}
+
+/// Removes what a crash in [`replace`] may have left beside `path`.
+pub fn remove_temporary(path: &Path) -> Result<()> {
+    let Ok(target) = path.canonicalize() else { return Ok(()) };
+    remove(&temporary_beside(&target))
+}
+
+fn write_new(path: &Path, like: Option<&Metadata>, text: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
+    if let Some(like) = like {
+        sys::keep_owner(&file, like)?;
+        file.set_permissions(like.permissions())?;
+    }
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
+
+fn write_in_place(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).truncate(true).open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
+
+/// A rename is only certain to survive a power cut once its folder is synced.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(folder) => File::open(folder)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+/// Writes a file of our own state, made with its folders if need be; on return it is on the disk.
+pub fn save(path: &Path, text: &str) -> Result<()> {
+    let saved = make_parent(path).and_then(|()| {
+        let temporary = temporary_beside(path);
+        write_new(&temporary, None, text)?;
+        fs::rename(&temporary, path)?;
+        sync_folder(path)
+    });
+    saved.map_err(|source| failed("write", path, source))
+}
+
+/// Removes a file; that there is none is fine.
+pub fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            Err(failed("remove", path, source))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The entries of a folder; none when there is no such folder.
+pub fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(folder) {
+        Err(source) if source.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(|source| failed("list", folder, source))?,
+    };
+    let paths: io::Result<Vec<_>> = entries.map(|entry| entry.map(|entry| entry.path())).collect();
+    let mut paths = paths.map_err(|source| failed("list", folder, source))?;
+    paths.sort();
+    Ok(paths)
+}
+
+/// A lock on a file, held until this is dropped or the process ends in whatever way. The file itself stays: who removed
+/// a locked file would let two processes lock two files of one name.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Takes the lock, or says with none that somebody has it.
+    pub fn try_take(path: &Path) -> Result<Option<Self>> {
+        let opened = make_parent(path)
+            .and_then(|()| OpenOptions::new().write(true).create(true).truncate(false).open(path));
+        let file = opened.map_err(|source| failed("open", path, source))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self { _file: file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(source)) => Err(failed("lock", path, source)),
+        }
+    }
+}
+
+fn make_parent(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), fs::create_dir_all)
+}
+
+fn failed(action: &'static str, path: &Path, source: io::Error) -> Error {
+    Error::File { action, path: path.to_owned(), source }
+}
+
+fn not_text(path: &Path, offset: usize, byte: u8) -> Error {
+    Error::NotText { path: path.to_owned(), offset, found: format!("0x{byte:02x}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Lock, entries, read, replace, save};
+    use crate::error::Error;
+    use std::fs;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+
+    #[test]
+    fn replacing_keeps_mode_and_links_and_leaves_no_other_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link, other) = (
+            folder.path().join("a.json"),
+            folder.path().join("link.json"),
+            folder.path().join("other.json"),
+        );
+        save(&file, "old").unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+        symlink(&file, &link).unwrap();
+
+        replace(&link, "new").unwrap();
+        assert_eq!(read(&file).unwrap(), "new");
+        assert_eq!(fs::metadata(&file).unwrap().mode() & 0o777, 0o755);
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+
+        fs::hard_link(&file, &other).unwrap();
+        replace(&file, "newer").unwrap();
+        assert_eq!(read(&other).unwrap(), "newer");
+        assert_eq!(entries(folder.path()).unwrap(), [file, link, other]);
+    }
+
+    #[test]
+    fn a_read_only_file_is_refused_unchanged() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.json");
+        save(&file, "old").unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o444)).unwrap();
+        assert!(matches!(replace(&file, "new"), Err(Error::ReadOnly(_))));
+        assert_eq!(read(&file).unwrap(), "old");
+        assert_eq!(entries(folder.path()).unwrap(), [file]);
+    }
+
+    #[test]
+    fn what_is_not_text_is_said_with_its_byte() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.json");
+        for (bytes, expected) in
+            [(b"ab\xff".as_slice(), "byte 2 is 0xff"), (b"a\0b", "byte 1 is 0x00")]
+        {
+            std::io::Write::write_all(&mut fs::File::create(&file).unwrap(), bytes).unwrap();
+            let message = read(&file).unwrap_err().to_string();
+            assert!(message.ends_with(expected), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_lock_is_had_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state/lock");
+        let first = Lock::try_take(&path).unwrap();
+        assert!(first.is_some());
+        assert!(Lock::try_take(&path).unwrap().is_none());
+        drop(first);
+        assert!(Lock::try_take(&path).unwrap().is_some());
+    }
+}

@@ -1,0 +1,119 @@
+//! Who has the sockets on a port.
+
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsString;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind, Users};
+
+use crate::error::{Error, Result};
+use crate::process::Process;
+use crate::sys::{self, Activity, Socket};
+
+/// A process that has a socket open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owner {
+    /// Which process.
+    pub process: Process,
+    /// Its name: `node`.
+    pub name: String,
+    /// Its command line, its words joined by spaces.
+    pub cmdline: String,
+    /// The folder it runs in; none when we may not know.
+    pub cwd: Option<PathBuf>,
+    /// The name of its user; none when we may not know.
+    pub user: Option<String>,
+    /// When it started, in seconds since 1970.
+    pub started: u64,
+}
+
+/// A socket on a port, with the processes that have it open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Occupant {
+    /// The address it is bound to.
+    pub address: SocketAddr,
+    /// What it does there.
+    pub activity: Activity,
+    /// The user who made it: a name, or the number of one without a name.
+    pub user: String,
+    /// The processes. Empty when we may not look into them (another user's), or when none has it open any more.
+    pub owners: Vec<Owner>,
+}
+
+/// Names the processes behind `sockets`, in the same order, with one search for all of them.
+///
+/// # Errors
+/// When the system does not list its processes.
+pub fn occupants(sockets: &[Socket]) -> Result<Vec<Occupant>> {
+    let inodes: HashSet<u64> = sockets.iter().filter_map(|socket| socket.inode).collect();
+    let holders = sys::holders(&inodes).map_err(unlisted)?;
+    let users =
+        Users::new_with_refreshed_list().map_err(|error| unlisted(io::Error::other(error)))?;
+    let owners = describe(holders.values().flatten().copied(), &users)?;
+    let occupant = |socket: &Socket| {
+        let pids =
+            socket.inode.and_then(|inode| holders.get(&inode)).map_or(&[][..], Vec::as_slice);
+        Occupant {
+            address: socket.local,
+            activity: socket.activity,
+            user: user_name(&users, socket.uid),
+            owners: pids.iter().filter_map(|pid| owners.get(pid).cloned()).collect(),
+        }
+    };
+    Ok(sockets.iter().map(occupant).collect())
+}
+
+/// The pids that have one of these sockets open.
+///
+/// # Errors
+/// When the system does not list its processes.
+pub fn holders(sockets: &[Socket]) -> Result<HashSet<u32>> {
+    let inodes: HashSet<u64> = sockets.iter().filter_map(|socket| socket.inode).collect();
+    let holders = sys::holders(&inodes).map_err(unlisted)?;
+    Ok(holders.into_values().flatten().collect())
+}
+
+fn unlisted(source: io::Error) -> Error {
+    Error::System { what: "which processes have a port open".into(), source }
+}
+
+fn describe(pids: impl Iterator<Item = u32>, users: &Users) -> Result<HashMap<u32, Owner>> {
+    let pids: Vec<Pid> = pids.map(Pid::from_u32).collect();
+    let mut system = System::new().map_err(|error| unlisted(io::Error::other(error)))?;
+    let wanted = ProcessRefreshKind::nothing()
+        .with_cmd(UpdateKind::Always)
+        .with_cwd(UpdateKind::Always)
+        .with_user(UpdateKind::Always)
+        .without_tasks();
+    system.refresh_processes_specifics(ProcessesToUpdate::Some(&pids), false, wanted);
+    let owner = |pid: &Pid| {
+        let described = system.process(*pid)?;
+        // A process that ended meanwhile is no owner any more.
+        let process = Process::find(pid.as_u32()).ok()??;
+        let owner = Owner {
+            process,
+            name: described.name().to_string_lossy().into_owned(),
+            cmdline: joined(described.cmd()),
+            cwd: described.cwd().map(PathBuf::from),
+            user: described
+                .user_id()
+                .and_then(|id| users.get_user_by_id(id))
+                .map(|user| user.name().to_owned()),
+            started: described.start_time(),
+        };
+        Some((process.pid, owner))
+    };
+    Ok(pids.iter().filter_map(owner).collect())
+}
+
+fn joined(words: &[OsString]) -> String {
+    words.join(" ".as_ref()).to_string_lossy().into_owned()
+}
+
+fn user_name(users: &Users, uid: u32) -> String {
+    let id = uid.to_string();
+    let user = users.iter().find(|user| user.id().to_string() == id);
+    user.map_or(id, |user| user.name().to_owned())
+}

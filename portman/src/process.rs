@@ -1,0 +1,84 @@
+//! A process and its identity: a pid is given to somebody else later, a pid with its start time is not.
+
+use std::io;
+
+use serde::{Deserialize, Serialize};
+
+use crate::sys;
+
+/// One process: its pid and when it started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Process {
+    /// The process id.
+    pub pid: u32,
+    /// When it started, in the system's own unit (Linux: clock ticks since boot).
+    pub started: u64,
+}
+
+impl Process {
+    /// The process that has this pid now; none when there is none, or only a zombie, which is dead.
+    pub fn find(pid: u32) -> io::Result<Option<Self>> {
+        Ok(sys::started(pid)?.map(|started| Self { pid, started }))
+    }
+
+    /// This process.
+    pub fn current() -> io::Result<Self> {
+        Self::find(std::process::id())?.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
+    }
+
+    /// Does it still run?
+    pub fn is_alive(self) -> io::Result<bool> {
+        Ok(sys::started(self.pid)? == Some(self.started))
+    }
+}
+
+/// The processes whose environment has `variable` with `item` in its comma-separated list.
+///
+/// A child inherits the variable, so this finds descendants whatever group or session they moved to. It cannot see
+/// processes of other users, nor those that cleared their environment.
+pub fn marked(variable: &str, item: &str) -> io::Result<Vec<Process>> {
+    let mut marked = Vec::new();
+    for pid in sys::pids()? {
+        // Gone meanwhile, or another user's: neither is ours.
+        let Ok(environment) = sys::environment(pid) else { continue };
+        if has_item(&environment, variable, item) {
+            marked.extend(Process::find(pid)?);
+        }
+    }
+    Ok(marked)
+}
+
+/// Is this process one that [`marked`] would find?
+pub fn is_marked(pid: u32, variable: &str, item: &str) -> bool {
+    sys::environment(pid).is_ok_and(|environment| has_item(&environment, variable, item))
+}
+
+fn has_item(environment: &[u8], variable: &str, item: &str) -> bool {
+    let lists = environment.split(|&byte| byte == 0).filter_map(|entry| {
+        let value = entry.strip_prefix(variable.as_bytes())?;
+        value.strip_prefix(b"=")
+    });
+    lists.flat_map(|list| list.split(|&byte| byte == b',')).any(|entry| entry == item.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Process, has_item};
+
+    #[test]
+    fn this_process_is_alive_and_another_start_is_not() {
+        let me = Process::current().unwrap();
+        assert!(me.is_alive().unwrap());
+        assert!(!Process { started: me.started + 1, ..me }.is_alive().unwrap());
+    }
+
+    #[test]
+    fn a_mark_is_a_whole_item_of_the_list() {
+        let environment = b"PATH=/bin\0XTASK_SESSION=outer,inner\0OTHER_XTASK_SESSION=x\0";
+        assert!(has_item(environment, "XTASK_SESSION", "outer"));
+        assert!(has_item(environment, "XTASK_SESSION", "inner"));
+        for item in ["out", "outer,inner", "x", ""] {
+            assert!(!has_item(environment, "XTASK_SESSION", item), "{item}");
+        }
+    }
+}

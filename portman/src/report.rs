@@ -1,0 +1,159 @@
+//! The status report: what stands on each service's port. Serialisable; [`VERSION`] changes when a key does.
+
+use serde::Serialize;
+
+use crate::check::{Block, Status, check};
+use crate::error::Result;
+use crate::owner::{Occupant, Owner, occupants};
+use crate::port::Port;
+use crate::sys::Activity;
+
+/// The version of [`Report`]'s keys.
+pub const VERSION: u32 = 1;
+
+/// The ports of a stack.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// [`VERSION`].
+    pub version: u32,
+    /// One entry a service that has a port.
+    pub ports: Vec<PortReport>,
+}
+
+/// One service's port.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PortReport {
+    /// The service.
+    pub service: String,
+    /// The port it would like; none for any.
+    pub preferred: Option<Port>,
+    /// The port it has while the stack runs, or would get now; none when none could be had.
+    pub port: Option<Port>,
+    /// What is known about the preferred port.
+    pub status: Word,
+    /// Why, when it is not available; for people.
+    pub reason: Option<String>,
+    /// Does the service itself listen there?
+    pub running: bool,
+    /// The processes on the preferred port.
+    pub owners: Vec<OwnerReport>,
+}
+
+/// The four words of a status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Word {
+    /// Nobody has it.
+    Available,
+    /// Somebody has it.
+    Occupied,
+    /// Nobody has it, and it may not be taken.
+    Blocked,
+    /// It could not be found out.
+    Unknown,
+}
+
+/// A process on a port.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OwnerReport {
+    /// Its process id.
+    pub pid: u32,
+    /// Its name.
+    pub name: String,
+    /// Its command line.
+    pub cmdline: String,
+    /// Its user; none when that is not known.
+    pub user: Option<String>,
+    /// When it started, in seconds since 1970.
+    pub started: u64,
+    /// The addresses it has there: `127.0.0.1:8000`.
+    pub addresses: Vec<String>,
+    /// What it does there.
+    pub activity: Activity,
+}
+
+/// What is known about one port now. Nothing stays held.
+///
+/// # Errors
+/// When the system does not list its processes.
+pub fn look(port: Port) -> Result<(Word, Option<String>, Vec<OwnerReport>)> {
+    Ok(match check(port) {
+        Status::Available(_hold) => (Word::Available, None, Vec::new()),
+        Status::Blocked(block) => (Word::Blocked, Some(block_reason(block)), Vec::new()),
+        Status::Unknown(reason) => (Word::Unknown, Some(reason), Vec::new()),
+        Status::Occupied(sockets) => {
+            let occupants = occupants(&sockets)?;
+            (Word::Occupied, Some(occupied_reason(&occupants)), owners(&occupants))
+        }
+    })
+}
+
+/// Why a port may not be taken, for people.
+pub fn block_reason(block: Block) -> String {
+    match block {
+        Block::Permission { unprivileged_start } => {
+            format!("ports below {unprivileged_start} need a permission that you do not have")
+        }
+    }
+}
+
+/// Who has a port, in a few words for people: `python3 (pid 4711) on 127.0.0.1`.
+pub fn occupied_reason(occupants: &[Occupant]) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    for owner in owners(occupants) {
+        let place = owner.addresses.join(" and ");
+        parts.push(format!("{} (pid {}) {} {place}", owner.name, owner.pid, verb(owner.activity)));
+    }
+    for occupant in occupants.iter().filter(|occupant| occupant.owners.is_empty()) {
+        parts.push(match occupant.activity {
+            Activity::Lingering => {
+                format!("an ended connection on {} that the system still keeps", occupant.address)
+            }
+            activity => format!(
+                "a process of user {} {} {}",
+                occupant.user,
+                verb(activity),
+                occupant.address
+            ),
+        });
+    }
+    parts.join(", ")
+}
+
+fn verb(activity: Activity) -> &'static str {
+    match activity {
+        Activity::Listening => "listens on",
+        Activity::Bound => "is bound to",
+        Activity::Connected | Activity::Lingering => "has a connection from",
+    }
+}
+
+/// One entry a process, with all its addresses.
+fn owners(occupants: &[Occupant]) -> Vec<OwnerReport> {
+    let mut reports: Vec<OwnerReport> = Vec::new();
+    for occupant in occupants {
+        for owner in &occupant.owners {
+            let address = occupant.address.to_string();
+            let known = reports.iter_mut().find(|report| {
+                report.pid == owner.process.pid && report.activity == occupant.activity
+            });
+            match known {
+                Some(report) => report.addresses.push(address),
+                None => reports.push(owner_report(owner, occupant.activity, address)),
+            }
+        }
+    }
+    reports
+}
+
+fn owner_report(owner: &Owner, activity: Activity, address: String) -> OwnerReport {
+    OwnerReport {
+        pid: owner.process.pid,
+        name: owner.name.clone(),
+        cmdline: owner.cmdline.clone(),
+        user: owner.user.clone(),
+        started: owner.started,
+        addresses: vec![address],
+        activity,
+    }
+}

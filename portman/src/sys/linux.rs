@@ -1,0 +1,212 @@
+//! Linux: sockets by `sock_diag`, processes by `/proc`, signals by pidfd.
+
+use std::collections::{HashMap, HashSet};
+use std::fs::{self, File, Metadata};
+use std::io;
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::{MetadataExt, fchown};
+use std::time::Instant;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::netlink::SOCK_DIAG;
+use rustix::net::{
+    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socket_with,
+};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+use super::parse::{self, Diag};
+use super::{Activity, Ending, Limits, Socket};
+use crate::port::Port;
+use crate::process::Process;
+
+const LISTEN: u32 = 1 << 10;
+/// Linux 6.8 and later: bound, not connected, not listening. Earlier kernels answer with nothing.
+const BOUND_INACTIVE: u32 = 1 << 13;
+const ALL_STATES: u32 = u32::MAX;
+
+pub(crate) fn sockets(port: Port) -> io::Result<Vec<Socket>> {
+    dump(port, LISTEN | BOUND_INACTIVE)
+}
+
+pub(crate) fn connections(port: Port) -> io::Result<Vec<Socket>> {
+    let taken = dump(port, ALL_STATES & !LISTEN & !BOUND_INACTIVE)?;
+    let connected =
+        |socket: &Socket| matches!(socket.activity, Activity::Connected | Activity::Lingering);
+    Ok(taken.into_iter().filter(connected).collect())
+}
+
+/// Sockets on `port` in the given TCP states, of both families.
+fn dump(port: Port, states: u32) -> io::Result<Vec<Socket>> {
+    let netlink = socket_with(
+        AddressFamily::NETLINK,
+        SocketType::DGRAM,
+        SocketFlags::CLOEXEC,
+        Some(SOCK_DIAG),
+    )?;
+    let mut found = Vec::new();
+    for family in [AddressFamily::INET, AddressFamily::INET6] {
+        send(&netlink, &request(family, port, states), SendFlags::empty())?;
+        receive(&netlink, &mut found)?;
+    }
+    // Some states ignore the port of the request.
+    found.retain(|socket: &Socket| socket.local.port() == port.get());
+    Ok(found)
+}
+
+/// `nlmsghdr` and `inet_diag_req_v2`: all sockets of a family and states whose local port is `port`.
+fn request(family: AddressFamily, port: Port, states: u32) -> [u8; 72] {
+    const SOCK_DIAG_BY_FAMILY: u16 = 20;
+    const REQUEST_DUMP: u16 = 0x301;
+    const TCP: u8 = 6;
+    let mut bytes = [0; 72];
+    bytes[..4].copy_from_slice(&72_u32.to_ne_bytes());
+    bytes[4..6].copy_from_slice(&SOCK_DIAG_BY_FAMILY.to_ne_bytes());
+    bytes[6..8].copy_from_slice(&REQUEST_DUMP.to_ne_bytes());
+    bytes[16] = u8::try_from(family.as_raw()).unwrap_or_default();
+    bytes[17] = TCP;
+    bytes[20..24].copy_from_slice(&states.to_ne_bytes());
+    bytes[24..26].copy_from_slice(&port.get().to_be_bytes());
+    bytes
+}
+
+fn receive(netlink: &OwnedFd, found: &mut Vec<Socket>) -> io::Result<()> {
+    let mut buffer = vec![0; 32 * 1024];
+    loop {
+        let (_, length) = recv(netlink, buffer.as_mut_slice(), RecvFlags::empty())?;
+        for message in parse::sock_diag(&buffer[..length.min(buffer.len())]) {
+            match message {
+                Diag::Socket(socket) => found.push(socket),
+                Diag::Done => return Ok(()),
+                Diag::Failed(number) => return Err(io::Error::from_raw_os_error(number)),
+            }
+        }
+    }
+}
+
+pub(crate) fn inode(socket: &impl AsFd) -> io::Result<u64> {
+    let file = File::from(socket.as_fd().try_clone_to_owned()?);
+    Ok(file.metadata()?.ino())
+}
+
+pub(crate) fn holders(inodes: &HashSet<u64>) -> io::Result<HashMap<u64, Vec<u32>>> {
+    let mut holders: HashMap<u64, Vec<u32>> = HashMap::new();
+    if inodes.is_empty() {
+        return Ok(holders);
+    }
+    for pid in pids()? {
+        // A process that has ended meanwhile, or that we may not look into, is passed over.
+        let Ok(open) = fs::read_dir(format!("/proc/{pid}/fd")) else { continue };
+        for link in open.flatten().filter_map(|entry| fs::read_link(entry.path()).ok()) {
+            let inode =
+                link.to_str().and_then(parse::socket_link).filter(|inode| inodes.contains(inode));
+            let Some(inode) = inode else { continue };
+            let pids = holders.entry(inode).or_default();
+            if pids.last() != Some(&pid) {
+                pids.push(pid);
+            }
+        }
+    }
+    Ok(holders)
+}
+
+pub(crate) fn pids() -> io::Result<Vec<u32>> {
+    let entries = fs::read_dir("/proc")?;
+    Ok(entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect())
+}
+
+pub(crate) fn started(pid: u32) -> io::Result<Option<u64>> {
+    match fs::read_to_string(format!("/proc/{pid}/stat")) {
+        Ok(stat) => Ok(parse::stat_started(&stat)),
+        Err(error) if is_gone(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+pub(crate) fn environment(pid: u32) -> io::Result<Vec<u8>> {
+    fs::read(format!("/proc/{pid}/environ"))
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound
+        || error.raw_os_error() == Some(Errno::SRCH.raw_os_error())
+}
+
+pub(crate) fn signal(process: Process, ending: Ending) -> io::Result<()> {
+    let signal = match ending {
+        Ending::Terminate => Signal::TERM,
+        Ending::Kill => Signal::KILL,
+    };
+    let Some(pidfd) = pidfd(process)? else { return Ok(()) };
+    match pidfd_send_signal(&pidfd, signal) {
+        Ok(()) | Err(Errno::SRCH) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A handle on exactly this process; none when it has ended.
+fn pidfd(process: Process) -> io::Result<Option<OwnedFd>> {
+    let pid = i32::try_from(process.pid).ok().and_then(Pid::from_raw);
+    let pid = pid.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+    let pidfd = match pidfd_open(pid, PidfdFlags::empty()) {
+        Ok(pidfd) => pidfd,
+        Err(Errno::SRCH | Errno::INVAL) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    // The handle is fixed now: if the start time still fits, it is this process and stays it.
+    Ok((started(process.pid)? == Some(process.started)).then_some(pidfd))
+}
+
+pub(crate) fn wait_gone(processes: &[Process], deadline: Instant) -> io::Result<()> {
+    for &process in processes {
+        let Some(pidfd) = pidfd(process)? else { continue };
+        let left = deadline.saturating_duration_since(Instant::now());
+        let left = Timespec::try_from(left).map_err(io::Error::other)?;
+        loop {
+            match poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&left)) {
+                Err(Errno::INTR) => {}
+                polled => break polled.map(drop)?,
+            }
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn limits() -> io::Result<Limits> {
+    Ok(Limits {
+        ephemeral: setting("ip_local_port_range", parse::port_range)?,
+        reserved: setting("ip_local_reserved_ports", parse::reserved_ports)?,
+        unprivileged_start: setting("ip_unprivileged_port_start", |text| text.trim().parse().ok())?,
+    })
+}
+
+fn setting<T>(name: &str, read: impl Fn(&str) -> Option<T>) -> io::Result<T> {
+    let path = format!("/proc/sys/net/ipv4/{name}");
+    let text = fs::read_to_string(&path)?;
+    read(&text).ok_or_else(|| io::Error::other(format!("{path} says {text:?}")))
+}
+
+pub(crate) fn keep_owner(file: &File, like: &Metadata) -> io::Result<()> {
+    let now = file.metadata()?;
+    if (now.uid(), now.gid()) == (like.uid(), like.gid()) {
+        return Ok(());
+    }
+    fchown(file, Some(like.uid()), Some(like.gid()))
+}
+
+pub(crate) fn is_shared(file: &Metadata) -> bool {
+    file.nlink() > 1
+}
+
+pub(crate) fn forbids_rename(error: &io::Error) -> bool {
+    let number = error.raw_os_error();
+    [Errno::BUSY, Errno::XDEV].iter().any(|errno| number == Some(errno.raw_os_error()))
+}
+
+pub(crate) fn is_family_absent(error: &io::Error) -> bool {
+    let number = error.raw_os_error();
+    [Errno::AFNOSUPPORT, Errno::ADDRNOTAVAIL]
+        .iter()
+        .any(|errno| number == Some(errno.raw_os_error()))
+}

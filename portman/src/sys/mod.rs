@@ -1,0 +1,79 @@
+//! What only the operating system knows, in one contract; a file per system keeps it.
+//!
+//! - `sockets(port)`: every socket that keeps `port` from being taken: it listens, or is bound and may yet.
+//! - `connections(port)`: sockets of connections, also ended ones that still linger, whose local port is `port`.
+//! - `inode(socket)`: the number under which the system knows a socket of ours.
+//! - `holders(inodes)`: which processes have these sockets open. Processes we may not look into are left out.
+//! - `pids()`, `started(pid)`, `environment(pid)`: processes; a zombie has not `started`.
+//! - `signal(process, …)`, `wait_gone(processes, deadline)`: to exactly this process, never to a later one of its pid.
+//! - `is_family_absent(error)`: this machine has no IPv6, or no IPv4.
+//! - `limits()`: which ports the system gives out or keeps by itself.
+//! - `keep_owner(file, like)`: a file that replaces another belongs to the same user.
+//! - `is_shared(file)`, `forbids_rename(error)`: the file has other names, or is a mount point: write into it instead.
+//!
+//! Texts that a system prints are read in [`parse`], which every system compiles and tests.
+
+pub(crate) mod parse;
+
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+
+use serde::{Deserialize, Serialize};
+
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "linux")]
+pub(crate) use linux::{
+    connections, environment, forbids_rename, holders, inode, is_family_absent, is_shared,
+    keep_owner, limits, pids, signal, sockets, started, wait_gone,
+};
+
+#[cfg(not(target_os = "linux"))]
+compile_error!("portman runs on Linux so far; macOS and Windows are not written yet");
+
+/// What a socket does on its local port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Activity {
+    /// It accepts connections.
+    Listening,
+    /// It is bound and does not listen: a server about to start, or a hold.
+    Bound,
+    /// It is one end of a connection, outgoing or accepted, that a process has open.
+    Connected,
+    /// Its connection has ended and no process has it any more; the system keeps it for up to a minute.
+    Lingering,
+}
+
+/// A TCP socket as the system reports it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Socket {
+    /// The address it is bound to, with its port.
+    pub local: SocketAddr,
+    /// What it does there.
+    pub activity: Activity,
+    /// The system's number for it, by which its processes are found; none when no process has it open.
+    pub inode: Option<u64>,
+    /// The user who made it.
+    pub uid: u32,
+}
+
+/// Ports the system gives out or keeps by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Limits {
+    /// Given to outgoing connections and to servers that ask for any port.
+    pub(crate) ephemeral: RangeInclusive<u16>,
+    /// Kept back by the administrator.
+    pub(crate) reserved: Vec<RangeInclusive<u16>>,
+    /// Ports below this number need a permission that ordinary users lack.
+    pub(crate) unprivileged_start: u16,
+}
+
+/// How a process is asked to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// It may clean up first.
+    Terminate,
+    /// At once.
+    Kill,
+}

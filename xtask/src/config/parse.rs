@@ -1,0 +1,294 @@
+//! The text of a dev.toml as a [`Stack`].
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use portman::allocate::Pool;
+use portman::patch::Format;
+use portman::patch::key::KeyPath;
+use portman::port::Port;
+
+use super::order::{Named, in_order};
+use super::toml::{Source, Table, Value, nearest};
+use super::{EXAMPLE, Host, Patch, PortWish, Ready, Restart, Service, Setup, Signal, Stack, Stop};
+use crate::failure::Failure;
+
+/// Reads the text of a dev.toml; `shown` is its name in errors.
+pub(super) fn parse(shown: &Path, root: &Path, text: &str) -> Result<Stack, Failure> {
+    let source = Source::new(shown, text);
+    let document = source.parse()?;
+    let top = Table::new(&source, document.as_table(), "dev.toml");
+    let pool = top.get("ports").map(|ports| pool(&ports)).transpose()?.unwrap_or_default();
+    let Some(services) = top.get("services") else {
+        return Err(source.error(
+            None,
+            "no service is described",
+            format!("add one, for example:\n{EXAMPLE}"),
+        ));
+    };
+    let table = services.table("[services]")?;
+    let mut named = Vec::new();
+    for (name, value) in table.entries() {
+        check_name(name).map_err(|(message, hint)| table.key_error(name, message, hint))?;
+        named.push(service(name, root, &value)?);
+    }
+    if named.is_empty() {
+        return Err(
+            services.error("no service is described", format!("add one, for example:\n{EXAMPLE}"))
+        );
+    }
+    top.finish()?;
+    Ok(Stack { root: root.to_owned(), pool, services: in_order(named)? })
+}
+
+fn pool(ports: &Value<'_>) -> Result<Pool, Failure> {
+    let table = ports.table("[ports]")?;
+    let mut pool = Pool::default();
+    if let Some(nearby) = table.get("nearby") {
+        pool.nearby = u16::try_from(nearby.integer(0..1001)?).unwrap_or_default();
+    }
+    if let Some(ranges) = table.get("ranges") {
+        let range = |range: &Value<'_>| range.parsed("write it like \"8000-8099\"");
+        pool.ranges = ranges.items()?.iter().map(range).collect::<Result<_, _>>()?;
+    }
+    table.finish()?;
+    Ok(pool)
+}
+
+/// A service name becomes part of a variable's name: `WEB_PORT`.
+fn check_name(name: &str) -> Result<(), (String, &'static str)> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if !name.is_empty() && name.chars().all(fits) {
+        return Ok(());
+    }
+    Err((format!("`{name}` is not a service name"), "use letters, digits, `-` and `_`"))
+}
+
+fn service<'a>(name: &str, root: &Path, value: &Value<'a>) -> Result<Named<'a>, Failure> {
+    let table = value.table(format!("[services.{name}]"))?;
+    let dir = table
+        .get("dir")
+        .map(|dir| folder(&dir, root))
+        .transpose()?
+        .unwrap_or_else(|| root.to_owned());
+    let setup = table.get("setup").map(|setup| read_setup(&setup, &dir)).transpose()?;
+    let Some(command) = table.get("command") else {
+        return Err(value.error(
+            format!("`{name}` has no `command`"),
+            "say how to start it: command = \"npm run dev\"",
+        ));
+    };
+    let command = words(&command)?;
+    let port = table.get("port").map(|port| port_wish(&port)).transpose()?;
+    let (ready, ready_timeout) = ready(table.get("ready").as_ref(), port.is_some())?;
+    let script = script(&command).unwrap_or("dev").to_owned();
+    let service = Service {
+        name: name.to_owned(),
+        setup,
+        command,
+        port,
+        host: table.get("host").map(|host| host.word()).transpose()?.unwrap_or(Host::Localhost),
+        env: table.get("env").map(|env| variables(&env, name)).transpose()?.unwrap_or_default(),
+        depends_on: Vec::new(),
+        ready,
+        ready_timeout,
+        restart: table
+            .get("restart")
+            .map(|restart| restart.word())
+            .transpose()?
+            .unwrap_or(Restart::OnFailure),
+        stop: table.get("stop").map(|stop| read_stop(&stop)).transpose()?.unwrap_or(DEFAULT_STOP),
+        watch: table.get("watch").map(|globs| globs.strings()).transpose()?.unwrap_or_default(),
+        patch: table
+            .get("patch")
+            .map(|list| patches(&list, &dir, &script))
+            .transpose()?
+            .unwrap_or_default(),
+        dir,
+    };
+    let depends_on =
+        table.get("depends-on").map(|list| list.items()).transpose()?.unwrap_or_default();
+    table.finish()?;
+    Ok(Named { service, depends_on })
+}
+
+const DEFAULT_STOP: Stop = Stop { signal: Signal::Term, grace: Duration::from_secs(10) };
+const DEFAULT_READY_TIMEOUT: Duration = Duration::from_mins(1);
+
+fn folder(dir: &Value<'_>, root: &Path) -> Result<PathBuf, Failure> {
+    let path = root.join(dir.string()?);
+    if path.is_dir() {
+        return Ok(path);
+    }
+    Err(dir.error(
+        format!("there is no folder `{}`", path.display()),
+        "paths are relative to dev.toml",
+    ))
+}
+
+fn read_setup(setup: &Value<'_>, dir: &Path) -> Result<Setup, Failure> {
+    let table = setup.table("`setup`")?;
+    let Some(command) = table.get("command") else {
+        return Err(
+            setup.error("`setup` has no `command`", "say what to run: { command = \"npm ci\" }")
+        );
+    };
+    let unless =
+        table.get("unless").map(|path| path.string()).transpose()?.map(|path| dir.join(path));
+    let read = Setup { command: words(&command)?, unless };
+    table.finish()?;
+    Ok(read)
+}
+
+/// A command: a list of words, or one string that is split as a shell would split it.
+fn words(command: &Value<'_>) -> Result<Vec<String>, Failure> {
+    let words = if command.is_string() {
+        shlex::split(command.string()?).ok_or_else(|| {
+            command
+                .error("the quotes in `command` do not end", "close them, or write a list of words")
+        })?
+    } else {
+        command.strings()?
+    };
+    match words.first() {
+        Some(program) if !program.is_empty() => Ok(words),
+        _ => Err(command.error("`command` is empty", "name a program: command = \"npm run dev\"")),
+    }
+}
+
+/// The package.json script that a command runs: `npm run dev`, `pnpm dev`, `yarn start`.
+fn script(command: &[String]) -> Option<&str> {
+    let program = Path::new(command.first()?).file_stem().and_then(OsStr::to_str)?;
+    if !matches!(program, "npm" | "pnpm" | "yarn" | "bun") {
+        return None;
+    }
+    let mut words = command[1..].iter().map(String::as_str).filter(|word| !word.starts_with('-'));
+    match words.next()? {
+        "run" | "run-script" => words.next(),
+        script => Some(script),
+    }
+}
+
+fn port_wish(port: &Value<'_>) -> Result<PortWish, Failure> {
+    let number = u16::try_from(port.integer(0..65536)?).unwrap_or_default();
+    Ok(Port::new(number).map_or(PortWish::Any, PortWish::Preferred))
+}
+
+fn ready(value: Option<&Value<'_>>, has_port: bool) -> Result<(Ready, Duration), Failure> {
+    let default = if has_port { Ready::Tcp } else { Ready::None };
+    let Some(value) = value else { return Ok((default, DEFAULT_READY_TIMEOUT)) };
+    let needs_port = |ready| {
+        let hint = "give the service a `port`, or write ready = \"none\"";
+        if has_port {
+            Ok(ready)
+        } else {
+            Err(value.error("`ready` asks a port, and the service has none", hint))
+        }
+    };
+    if value.is_string() {
+        let ready = match value.string()? {
+            "tcp" => needs_port(Ready::Tcp)?,
+            "none" => Ready::None,
+            word => {
+                let message = format!(
+                    "`ready` is `{word}`, expected `tcp`, `none` or {{ http = \"/path\" }}"
+                );
+                return Err(value.error(message, nearest(word, &["tcp", "none"])));
+            }
+        };
+        return Ok((ready, DEFAULT_READY_TIMEOUT));
+    }
+    let table = value.table("`ready`")?;
+    let timeout = table.get("timeout").map(|timeout| timeout.duration()).transpose()?;
+    let ready = match table.get("http") {
+        Some(path) if path.string()?.starts_with('/') => {
+            needs_port(Ready::Http(path.string()?.to_owned()))?
+        }
+        Some(path) => return Err(path.error("`http` is not a path", "start it with `/`")),
+        None => default,
+    };
+    table.finish()?;
+    Ok((ready, timeout.unwrap_or(DEFAULT_READY_TIMEOUT)))
+}
+
+fn variables(env: &Value<'_>, service: &str) -> Result<BTreeMap<String, String>, Failure> {
+    let table = env.table(format!("[services.{service}.env]"))?;
+    let mut variables = BTreeMap::new();
+    for (name, value) in table.entries() {
+        if name.is_empty() || name.contains(['=', '\0']) {
+            return Err(table.key_error(
+                name,
+                format!("`{name}` is not a variable's name"),
+                "leave out `=`",
+            ));
+        }
+        variables.insert(name.to_owned(), value.scalar()?);
+    }
+    Ok(variables)
+}
+
+fn read_stop(stop: &Value<'_>) -> Result<Stop, Failure> {
+    let table = stop.table("`stop`")?;
+    let read = Stop {
+        signal: table
+            .get("signal")
+            .map(|signal| signal.word())
+            .transpose()?
+            .unwrap_or(DEFAULT_STOP.signal),
+        grace: table
+            .get("grace")
+            .map(|grace| grace.duration())
+            .transpose()?
+            .unwrap_or(DEFAULT_STOP.grace),
+    };
+    table.finish()?;
+    Ok(read)
+}
+
+fn patches(list: &Value<'_>, dir: &Path, script: &str) -> Result<Vec<Patch>, Failure> {
+    list.items()?.iter().map(|entry| patch(entry, dir, script)).collect()
+}
+
+fn patch(entry: &Value<'_>, dir: &Path, script: &str) -> Result<Patch, Failure> {
+    let table = entry.table("an entry of `patch`")?;
+    let Some(file) = table.get("file") else {
+        return Err(
+            entry.error("this patch has no `file`", "name one: { file = \"vite.config.ts\" }")
+        );
+    };
+    let path = dir.join(file.string()?);
+    let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+    let Some(format) = Format::of(name, script) else {
+        let message = format!("`{name}` is of no format that can be patched");
+        return Err(file.error(
+            message,
+            "known are .json, .jsonc, .json5, .toml, package.json and vite.config.*",
+        ));
+    };
+    if !path.is_file() {
+        return Err(file.error(
+            format!("there is no file `{}`", path.display()),
+            "paths are relative to `dir`",
+        ));
+    }
+    let set = table.get("set").map(|set| assignments(&set)).transpose()?.unwrap_or_default();
+    if set.is_empty() && !format.knows_its_ports() {
+        let hint = "say which: set = { \"server.port\" = \"{port}\" }";
+        return Err(entry.error(format!("which key of `{name}` is the port is not known"), hint));
+    }
+    table.finish()?;
+    Ok(Patch { file: path, format, set })
+}
+
+fn assignments(set: &Value<'_>) -> Result<Vec<(KeyPath, String)>, Failure> {
+    let table = set.table("`set`")?;
+    let assignment = |(key, value): (&str, Value<'_>)| {
+        let path = key.parse::<KeyPath>();
+        let path =
+            path.map_err(|error| table.key_error(key, error, "write it like \"server.port\""))?;
+        Ok((path, value.scalar()?))
+    };
+    table.entries().map(assignment).collect()
+}

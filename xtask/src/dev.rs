@@ -1,0 +1,169 @@
+//! THE PIPELINE: what `cargo xtask dev` does, in the order in which it does it. Read this first.
+
+use std::env;
+use std::path::Path;
+
+use portman::allocate::{self, Allocation, Doubt, Request, Taken};
+use portman::port::Port;
+use portman::report::{block_reason, occupied_reason};
+use portman::restore::{self, FileChange, Patches};
+
+use crate::config::{self, Stack};
+use crate::environment::inherited;
+use crate::flags;
+use crate::notice::Notice;
+use crate::plan::{Plan, Surroundings, plan};
+use crate::recover::{recover, relative, tell_restored};
+use crate::session::{self, Session};
+use crate::supervise::{Inbox, Outcome, Run};
+use crate::ui::Ui;
+
+/// Brings the stack up and keeps it until the end.
+///
+/// # Errors
+/// When anything cannot be had that the stack needs. What was begun has then been undone.
+pub fn dev(flags: &flags::Dev, ui: &mut Ui) -> anyhow::Result<Outcome> {
+    let state = session::state_dir()?;
+    let stack = config::load(&flags.place)?;
+    recover(&state, Some(&stack.root), ui)?;
+
+    let inbox = Inbox::open()?;
+    let session = Session::begin(&state, &stack.root)?;
+    let allocations = reserve(&stack, ui)?;
+    let plan = plan(&stack, &ports(&stack, &allocations), &surroundings(session.list(), ui));
+    session.record(named_ports(&allocations))?;
+    // A file that cannot be patched is told before anything takes its time.
+    restore::prepare(&plan.patches)?;
+
+    ui.set_services(plan.launches.iter().map(|launch| launch.service.clone()));
+    let inherited = inherited(env::vars_os(), env::current_exe().ok().as_deref());
+    let run =
+        Run { stack: &stack, plan: &plan, session: &session, inherited: &inherited, inbox: &inbox };
+    let outcome = match run.set_up(ui)? {
+        Some(ended) => ended,
+        None => up(&run, ui)?,
+    };
+    session.end()?;
+    Ok(outcome)
+}
+
+/// Files are patched exactly as long as services run. The holds of the ports outlive both.
+fn up(run: &Run<'_>, ui: &mut Ui) -> anyhow::Result<Outcome> {
+    let changes = restore::prepare(&run.plan.patches)?;
+    let patches = Patches::apply(&run.session.journal(), &changes)?;
+    tell_patched(&changes, &run.stack.root, ui);
+    let outcome = run.supervise(ui);
+    run.session.stop_rest()?;
+    tell_restored(&patches.restore()?, &run.stack.root, ui)?;
+    outcome
+}
+
+/// Prints what [`dev`] would do now. Nothing is written, started or put back.
+///
+/// # Errors
+/// As [`dev`], up to the first process.
+pub fn dry_run(flags: &flags::Dev, ui: &mut Ui) -> anyhow::Result<()> {
+    let stack = config::load(&flags.place)?;
+    let allocations = reserve(&stack, ui)?;
+    let plan = plan(&stack, &ports(&stack, &allocations), &surroundings(String::new(), ui));
+    let changes = restore::prepare(&plan.patches)?;
+    ui.print(&described(&plan, &changes, &stack.root));
+    Ok(())
+}
+
+fn reserve(stack: &Stack, ui: &mut Ui) -> anyhow::Result<Vec<Allocation>> {
+    let with_port =
+        stack.services.iter().filter_map(|service| Some((&service.name, service.port?)));
+    let requests: Vec<Request> = with_port
+        .map(|(name, wish)| Request { service: name.clone(), preferred: wish.preferred() })
+        .collect();
+    for Request { service, preferred } in &requests {
+        if let Some(port) = preferred
+            && let Some(doubt) = allocate::doubt(*port)?
+        {
+            ui.tell(&Notice::Warning { message: doubtful(service, *port, doubt) });
+        }
+    }
+    let allocations = allocate::reserve(&requests, &stack.pool)?;
+    for allocation in &allocations {
+        ui.tell(&Notice::Reserved {
+            service: allocation.service.clone(),
+            port: allocation.port(),
+            preferred: allocation.preferred,
+            reason: allocation.moved.as_ref().map(reason),
+        });
+    }
+    Ok(allocations)
+}
+
+fn doubtful(service: &str, port: Port, doubt: Doubt) -> String {
+    match doubt {
+        Doubt::BadForBrowsers => format!("browsers refuse to open port {port} of `{service}`"),
+        Doubt::Ephemeral => {
+            format!(
+                "port {port} of `{service}` is one that the system gives to any outgoing connection"
+            )
+        }
+    }
+}
+
+fn reason(taken: &Taken) -> String {
+    match taken {
+        Taken::Occupied(occupants) => occupied_reason(occupants),
+        Taken::Blocked(block) => block_reason(*block),
+        Taken::Sibling(service) => format!("`{service}` would like it too"),
+    }
+}
+
+/// One entry a service.
+fn ports(stack: &Stack, allocations: &[Allocation]) -> Vec<Option<Port>> {
+    let port = |name: &str| {
+        allocations.iter().find(|allocation| allocation.service == name).map(Allocation::port)
+    };
+    stack.services.iter().map(|service| port(&service.name)).collect()
+}
+
+fn named_ports(allocations: &[Allocation]) -> Vec<(String, Port)> {
+    allocations.iter().map(|allocation| (allocation.service.clone(), allocation.port())).collect()
+}
+
+fn surroundings(sessions: String, ui: &Ui) -> Surroundings {
+    Surroundings { sessions, has_colour: ui.has_colour() }
+}
+
+fn tell_patched(changes: &[FileChange], root: &Path, ui: &mut Ui) {
+    for FileChange { path, changes, .. } in changes {
+        for change in changes {
+            ui.tell(&Notice::Patched { file: relative(path, root), change: change.clone() });
+        }
+    }
+}
+
+fn described(plan: &Plan, changes: &[FileChange], root: &Path) -> String {
+    let mut text = String::new();
+    for launch in &plan.launches {
+        let place = launch.url.as_deref().unwrap_or("no port");
+        let dir = relative(&launch.dir, root);
+        text += &format!("{}: {place}\n", launch.service);
+        if let Some(setup) = &launch.setup {
+            let unless = setup
+                .unless
+                .as_ref()
+                .map(|path| format!(" (unless {} is there)", relative(path, root)));
+            text += &format!(
+                "  first, in {dir}: {}{}\n",
+                setup.command.join(" "),
+                unless.unwrap_or_default()
+            );
+        }
+        text += &format!("  then, in {dir}: {}\n", launch.command.join(" "));
+    }
+    if changes.is_empty() {
+        return text + "no file changes: they say these ports already\n";
+    }
+    text += "\n";
+    for change in changes {
+        text += &change.diff(&relative(&change.path, root));
+    }
+    text
+}

@@ -1,0 +1,91 @@
+//! `cargo xtask`: flags become a command, a command ends in an exit code.
+
+pub mod flags;
+
+pub mod dev;
+
+pub mod config;
+pub mod environment;
+pub mod failure;
+pub mod notice;
+pub mod patch;
+pub mod plan;
+pub mod ports;
+pub mod recover;
+pub mod session;
+pub mod supervise;
+pub mod sys;
+pub mod template;
+pub mod ui;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use failure::{Failure, Kind};
+use flags::{Command, Flags};
+use notice::Notice;
+use supervise::Outcome;
+use sys::Request;
+use ui::{Mode, Ui};
+
+/// The program.
+pub fn main() -> ExitCode {
+    let flags = match Flags::try_parse() {
+        Ok(flags) => flags,
+        Err(error) => return usage(&error),
+    };
+    let mut ui = Ui::new(mode(&flags.command));
+    let code = match run(flags.command, &mut ui) {
+        Ok(code) => code,
+        Err(error) => {
+            let failure = Failure::from_error(error);
+            ui.failed(&failure);
+            failure.kind as u8
+        }
+    };
+    ExitCode::from(code)
+}
+
+fn run(command: Command, ui: &mut Ui) -> anyhow::Result<u8> {
+    match command {
+        Command::Dev(flags) if flags.dry_run => dev::dry_run(&flags, ui).map(|()| 0),
+        Command::Dev(flags) => {
+            let code = code_of(dev::dev(&flags, ui)?);
+            ui.tell(&Notice::Finished { code });
+            Ok(code)
+        }
+        Command::Ports(flags) => ports::ports(&flags, ui).map(code_of_ports),
+        Command::Patch(flags) => patch::patch(&flags, ui).map(|()| 0),
+        Command::Restore(flags) => recover::restore(&flags, ui).map(|()| 0),
+    }
+}
+
+/// The exit code of a run.
+fn code_of(outcome: Outcome) -> u8 {
+    match outcome {
+        Outcome::Ended | Outcome::Requested(Request::Interrupt) => 0,
+        Outcome::Failed => Kind::Service as u8,
+        Outcome::Requested(Request::Hangup) => 129,
+        Outcome::Requested(Request::Terminate) => 143,
+        Outcome::Forced => 130,
+    }
+}
+
+fn code_of_ports(is_all_known: bool) -> u8 {
+    if is_all_known { 0 } else { Kind::Port as u8 }
+}
+
+fn mode(command: &Command) -> Mode {
+    match command {
+        Command::Dev(flags::Dev { json: true, .. })
+        | Command::Ports(flags::Ports { json: true, .. }) => Mode::Json,
+        _ => Mode::Human,
+    }
+}
+
+/// Help and version are no errors; wrong flags are, with clap's own words.
+fn usage(error: &clap::Error) -> ExitCode {
+    error.print().ok();
+    if error.use_stderr() { ExitCode::from(Kind::Usage as u8) } else { ExitCode::SUCCESS }
+}

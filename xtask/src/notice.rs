@@ -1,0 +1,186 @@
+//! Everything a run tells its user, as data. `ui` words it for people or prints it as JSON, so both say the same.
+
+use std::time::Duration;
+
+use portman::patch::Change;
+use portman::port::Port;
+use serde::{Serialize, Serializer};
+
+/// The version of the events that `--json` prints.
+pub const VERSION: u32 = 1;
+
+/// One thing to tell.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Notice {
+    /// Something a killed run had left was put in order.
+    Recovered {
+        /// The checkout it ran in.
+        checkout: String,
+        /// How many of its processes were stopped.
+        stopped: usize,
+    },
+    /// A file holds its original text again.
+    Restored {
+        /// The file.
+        file: String,
+        /// Was it edited meanwhile? The edit is still there.
+        edited: bool,
+    },
+    /// A file could not be put back.
+    NotRestored {
+        /// The file.
+        file: String,
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// Something that is used as it is, but looks wrong.
+    Warning {
+        /// What.
+        message: String,
+    },
+    /// A service got its port.
+    Reserved {
+        /// The service.
+        service: String,
+        /// The port it got.
+        port: Port,
+        /// The port it would have liked; none for any.
+        preferred: Option<Port>,
+        /// Why it did not get that one; none when it did.
+        reason: Option<String>,
+    },
+    /// A setup command started.
+    Setup {
+        /// The service.
+        service: String,
+        /// The command line.
+        command: String,
+    },
+    /// A value in a file was changed for this run.
+    Patched {
+        /// The file, relative to the checkout.
+        file: String,
+        /// The value.
+        #[serde(flatten)]
+        change: Change,
+    },
+    /// A service was started.
+    Started {
+        /// The service.
+        service: String,
+        /// Its process.
+        pid: u32,
+        /// How often it has been started before.
+        restarts: u32,
+    },
+    /// A line a service wrote.
+    Output {
+        /// The service.
+        service: String,
+        /// The line; what is not UTF-8 is replaced.
+        line: String,
+    },
+    /// A service is ready.
+    Ready {
+        /// The service.
+        service: String,
+        /// How long it took, in milliseconds.
+        #[serde(rename = "after_ms", serialize_with = "millis")]
+        after: Duration,
+    },
+    /// All services are ready.
+    StackReady {
+        /// How long it took from the command on, in milliseconds.
+        #[serde(rename = "after_ms", serialize_with = "millis")]
+        after: Duration,
+        /// Where they are.
+        services: Vec<Address>,
+    },
+    /// A service ended by itself.
+    Exited {
+        /// The service.
+        service: String,
+        /// How: `exit code 1`, `signal 9`.
+        how: String,
+    },
+    /// A service will be started again.
+    Restarting {
+        /// The service.
+        service: String,
+        /// Why.
+        reason: RestartReason,
+        /// In how many milliseconds.
+        #[serde(rename = "in_ms", serialize_with = "millis")]
+        delay: Duration,
+    },
+    /// A service ended too often; it stays down until one of its files changes.
+    CrashLooped {
+        /// The service.
+        service: String,
+    },
+    /// A service did not become ready.
+    Failed {
+        /// The service.
+        service: String,
+        /// What happened.
+        reason: String,
+        /// What to do; none when its own words are the best answer.
+        hint: Option<String>,
+    },
+    /// The stack is being stopped.
+    Stopping {
+        /// Why.
+        reason: String,
+    },
+    /// A service is asked to end.
+    StoppingService {
+        /// The service.
+        service: String,
+    },
+    /// A service did not end in time and is killed.
+    Killing {
+        /// The service.
+        service: String,
+    },
+    /// A service and all processes of its group have ended.
+    Stopped {
+        /// The service.
+        service: String,
+    },
+    /// The command failed.
+    Error {
+        /// What happened.
+        message: String,
+        /// What to do.
+        hint: Option<String>,
+    },
+    /// The command is over.
+    Finished {
+        /// Its exit code.
+        code: u8,
+    },
+}
+
+/// Why a service is started again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RestartReason {
+    /// It ended by itself.
+    Ended,
+    /// One of its files changed.
+    Changed,
+}
+
+/// Where a service is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Address {
+    /// The service.
+    pub service: String,
+    /// Its address; none when it has no port.
+    pub url: Option<String>,
+}
+
+fn millis<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,72 @@
+//! `cargo xtask ports`: what stands on each service's port.
+
+use portman::allocate::{self, Allocation, Request};
+use portman::port::Port;
+use portman::process::is_marked;
+use portman::report::{self, PortReport, Report, Word};
+
+use crate::config::{self, PortWish, Service, Stack};
+use crate::flags;
+use crate::recover::recover;
+use crate::session::{self, Record, VARIABLE};
+use crate::ui::Ui;
+
+/// Prints the report; false when something in it is unknown.
+///
+/// # Errors
+/// When the stack or the system's sockets cannot be read.
+pub fn ports(flags: &flags::Ports, ui: &mut Ui) -> anyhow::Result<bool> {
+    let state = session::state_dir()?;
+    let stack = config::load(&flags.place)?;
+    recover(&state, Some(&stack.root), ui)?;
+    let running = session::running(&state, &stack.root)?;
+    let report = report(&stack, running.as_ref())?;
+    ui.report(&report);
+    Ok(report.ports.iter().all(|port| port.status != Word::Unknown))
+}
+
+fn report(stack: &Stack, running: Option<&Record>) -> anyhow::Result<Report> {
+    let with_port: Vec<(&Service, PortWish)> =
+        stack.services.iter().filter_map(|service| Some((service, service.port?))).collect();
+    let mut ports = Vec::with_capacity(with_port.len());
+    for (service, wish) in &with_port {
+        ports.push(look(service, wish.preferred(), running)?);
+    }
+    if running.is_none() {
+        // What `dev` would give now; the holds go with `allocations`.
+        let request = |(service, wish): &(&Service, PortWish)| Request {
+            service: service.name.clone(),
+            preferred: wish.preferred(),
+        };
+        let requests: Vec<Request> = with_port.iter().map(request).collect();
+        let allocations = allocate::reserve(&requests, &stack.pool)?;
+        for (port, allocation) in ports.iter_mut().zip(&allocations) {
+            port.port = Some(Allocation::port(allocation));
+        }
+    }
+    Ok(Report { version: report::VERSION, ports })
+}
+
+/// The report on the port that a running service has, or else on the one it would like.
+fn look(
+    service: &Service,
+    preferred: Option<Port>,
+    running: Option<&Record>,
+) -> anyhow::Result<PortReport> {
+    let assigned = running.and_then(|run| run.ports.iter().find(|(name, _)| *name == service.name));
+    let assigned = assigned.map(|(_, port)| *port);
+    let (status, reason, owners) = match assigned.or(preferred) {
+        Some(port) => report::look(port)?,
+        None => (Word::Available, None, Vec::new()),
+    };
+    let is_own = |pid| running.is_some_and(|run| is_marked(pid, VARIABLE, run.session()));
+    Ok(PortReport {
+        service: service.name.clone(),
+        preferred,
+        port: assigned,
+        status,
+        reason,
+        running: owners.iter().any(|owner| is_own(owner.pid)),
+        owners,
+    })
+}

@@ -1,0 +1,283 @@
+//! One run of a stack in one checkout: its lock, its record, and what is done about a run that was killed.
+//!
+//! A run holds the lock of its checkout while it lives, whatever ends it. Who gets the lock and finds a record behind
+//! it has the proof that that run is dead.
+
+use std::env;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use portman::error::Error;
+use portman::fs::{self, Lock};
+use portman::port::Port;
+use portman::process::{self, Process};
+use portman::restore::{self, Restored};
+use portman::stop;
+use serde::{Deserialize, Serialize};
+
+use crate::failure::{Failure, Kind};
+
+/// The variable that marks every process of a session.
+pub const VARIABLE: &str = "XTASK_SESSION";
+
+/// How long what is left of a killed run may take to clean up.
+const LEFTOVER_GRACE: Duration = Duration::from_secs(5);
+const VERSION: u32 = 1;
+
+/// The per-user folder of our state.
+///
+/// # Errors
+/// When the environment names no home.
+pub fn state_dir() -> Result<PathBuf, Failure> {
+    let set = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let home = || set("HOME").map(|home| home.join(".local/state"));
+    let dir = set("PORTMAN_STATE_DIR").or_else(|| {
+        Some(set("XDG_STATE_HOME").filter(|dir| dir.is_absolute()).or_else(home)?.join("portman"))
+    });
+    dir.ok_or_else(|| {
+        Failure::new(
+            Kind::File,
+            "there is no place for our records: HOME is not set",
+            "set HOME or PORTMAN_STATE_DIR",
+        )
+    })
+}
+
+/// A run, or the right to make one: while this lives, nobody else has the checkout.
+#[derive(Debug)]
+pub struct Session {
+    /// Names the run in the environment of its processes.
+    pub id: String,
+    home: Home,
+    checkout: PathBuf,
+    _lock: Lock,
+}
+
+/// The folder of one checkout's records.
+#[derive(Debug, Clone)]
+struct Home(PathBuf);
+
+impl Home {
+    fn of(state: &Path, checkout: &Path) -> Self {
+        let name = checkout.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let path = checkout.as_os_str().as_encoded_bytes();
+        Self(state.join("checkouts").join(format!("{name}-{:016x}", fnv1a(path))))
+    }
+
+    fn lock(&self) -> PathBuf {
+        self.0.join("lock")
+    }
+
+    fn record(&self) -> PathBuf {
+        self.0.join("run.json")
+    }
+
+    fn journal(&self) -> PathBuf {
+        self.0.join("journal.json")
+    }
+}
+
+/// Names files by content that differs in every bit; the same on every machine and in every version (FNV-1a, 64 bit).
+fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+/// What is written down about a run.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Record {
+    version: u32,
+    session: String,
+    checkout: PathBuf,
+    /// The process that runs it.
+    pub launcher: Process,
+    /// The services with their ports.
+    pub ports: Vec<(String, Port)>,
+}
+
+impl Record {
+    /// The session's id.
+    pub fn session(&self) -> &str {
+        &self.session
+    }
+}
+
+impl Session {
+    /// Takes the checkout for a run.
+    ///
+    /// # Errors
+    /// When a run has it already; the error names it.
+    pub fn begin(state: &Path, checkout: &Path) -> anyhow::Result<Self> {
+        let home = Home::of(state, checkout);
+        let Some(lock) = Lock::try_take(&home.lock())? else {
+            return Err(busy(&home, checkout)?.into());
+        };
+        let id = format!("{:016x}", RandomState::new().build_hasher().finish());
+        Ok(Self { id, home, checkout: checkout.to_owned(), _lock: lock })
+    }
+
+    /// The list of sessions that its processes carry: those we are inside of, and this one.
+    pub fn list(&self) -> String {
+        match env::var(VARIABLE) {
+            Ok(outer) if !outer.is_empty() => format!("{outer},{}", self.id),
+            _ => self.id.clone(),
+        }
+    }
+
+    /// Writes down that the run is under way.
+    pub fn record(&self, ports: Vec<(String, Port)>) -> anyhow::Result<()> {
+        let record = Record {
+            version: VERSION,
+            session: self.id.clone(),
+            checkout: self.checkout.clone(),
+            launcher: Process::current()?,
+            ports,
+        };
+        Ok(fs::save(&self.home.record(), &serde_json::to_string_pretty(&record)?)?)
+    }
+
+    /// Where the originals of patched files are kept.
+    pub fn journal(&self) -> PathBuf {
+        self.home.journal()
+    }
+
+    /// The file that stands while the setup of `service` has not ended well.
+    pub fn setup_mark(&self, service: &str) -> PathBuf {
+        self.home.0.join(format!("setup-{service}"))
+    }
+
+    /// Stops every process of this session that is still there, and says how many there were.
+    pub fn stop_rest(&self) -> anyhow::Result<usize> {
+        stop_marked(&self.id, Duration::ZERO)
+    }
+
+    /// The run is over and has put everything back.
+    pub fn end(self) -> anyhow::Result<()> {
+        Ok(fs::remove(&self.home.record())?)
+    }
+}
+
+/// The run of this checkout that is under way; none when there is none.
+///
+/// # Errors
+/// When its record cannot be read.
+pub fn running(state: &Path, checkout: &Path) -> anyhow::Result<Option<Record>> {
+    let home = Home::of(state, checkout);
+    // Looking leaves nothing behind: without a record there was never a run, and no lock to ask.
+    let Some(record) = read_record(&home)? else { return Ok(None) };
+    Ok(if Lock::try_take(&home.lock())?.is_some() { None } else { Some(record) })
+}
+
+fn read_record(home: &Home) -> anyhow::Result<Option<Record>> {
+    let path = home.record();
+    let Some(text) = fs::read_if_there(&path)? else { return Ok(None) };
+    let record: Record = serde_json::from_str(&text)
+        .map_err(|error| Error::State { path: path.clone(), reason: error.to_string() })?;
+    if record.version != VERSION {
+        return Err(
+            Error::State { path, reason: format!("it is of version {}", record.version) }.into()
+        );
+    }
+    Ok(Some(record))
+}
+
+fn busy(home: &Home, checkout: &Path) -> anyhow::Result<Failure> {
+    let who = match read_record(home)? {
+        Some(record) => format!("process {}", record.launcher.pid),
+        None => "another command".to_owned(),
+    };
+    Ok(Failure::new(
+        Kind::Port,
+        format!("the stack of `{}` already runs: {who} started it", checkout.display()),
+        "press Ctrl-C there, or use another checkout",
+    ))
+}
+
+/// What was done about one killed run.
+#[derive(Debug)]
+pub struct Recovered {
+    /// Where it ran.
+    pub checkout: PathBuf,
+    /// How many of its processes were stopped.
+    pub stopped: usize,
+    /// Its files.
+    pub restored: Vec<Restored>,
+}
+
+/// Ends what killed runs have left, in every checkout of this user: processes first, then files. Runs that live are not
+/// touched.
+///
+/// # Errors
+/// When a process cannot be stopped, or a file not be put back.
+pub fn recover(state: &Path) -> anyhow::Result<Vec<Recovered>> {
+    let mut all = Vec::new();
+    for folder in fs::entries(&state.join("checkouts"))? {
+        let home = Home(folder);
+        if !home.record().exists() && !home.journal().exists() {
+            continue;
+        }
+        let Some(_lock) = Lock::try_take(&home.lock())? else { continue };
+        let record = read_record(&home)?;
+        let stopped =
+            record.as_ref().map_or(Ok(0), |record| stop_marked(&record.session, LEFTOVER_GRACE))?;
+        let restored = restore::recover(&home.journal())?;
+        fs::remove(&home.record())?;
+        let checkout = record.map(|record| record.checkout).unwrap_or_default();
+        all.push(Recovered { checkout, stopped, restored });
+    }
+    Ok(all)
+}
+
+fn stop_marked(session: &str, grace: Duration) -> anyhow::Result<usize> {
+    let us = Process::current()?;
+    let mut left = process::marked(VARIABLE, session)?;
+    left.retain(|process| *process != us);
+    stop::stop_all(&left, grace)?;
+    Ok(left.len())
+}
+
+/// Forgets the originals of files whose values the user changed meanwhile, in this checkout.
+///
+/// # Errors
+/// When a run is under way there.
+pub fn keep_edits(state: &Path, checkout: &Path) -> anyhow::Result<()> {
+    let session = Session::begin(state, checkout)?;
+    Ok(fs::remove(&session.journal())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Home, Session, recover, running};
+    use portman::port::Port;
+    use std::path::Path;
+
+    #[test]
+    fn a_checkout_is_had_once_and_its_run_is_known() {
+        let state = tempfile::tempdir().unwrap();
+        let checkout = Path::new("/some/checkout");
+        assert!(running(state.path(), checkout).unwrap().is_none());
+
+        let session = Session::begin(state.path(), checkout).unwrap();
+        session.record(vec![("api".into(), Port::new(8000).unwrap())]).unwrap();
+        let refused = Session::begin(state.path(), checkout).unwrap_err().to_string();
+        let pid = std::process::id();
+        assert_eq!(
+            refused,
+            format!("the stack of `/some/checkout` already runs: process {pid} started it")
+        );
+        assert_eq!(running(state.path(), checkout).unwrap().unwrap().ports[0].0, "api");
+        assert!(recover(state.path()).unwrap().is_empty(), "a run that lives is not touched");
+
+        session.end().unwrap();
+        assert!(running(state.path(), checkout).unwrap().is_none());
+        assert!(Session::begin(state.path(), checkout).is_ok());
+    }
+
+    #[test]
+    fn checkouts_of_one_name_have_records_of_their_own() {
+        let state = Path::new("/state");
+        assert_ne!(Home::of(state, Path::new("/a/app")).0, Home::of(state, Path::new("/b/app")).0);
+    }
+}

@@ -1,0 +1,195 @@
+//! Starts one command with duct and tells what becomes of it. The only file that knows duct.
+
+use std::ffi::OsString;
+use std::io::{self, PipeReader, PipeWriter, Read};
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, SyncSender, channel};
+use std::thread;
+use std::time::Duration;
+
+use super::state::Exit;
+use crate::config::Signal;
+use crate::sys;
+
+/// A line longer than this is told in pieces.
+const LONGEST_LINE: usize = 1 << 20;
+/// How long an ended program's last output is waited for. A process that it left behind may keep the pipe open for ever.
+const LAST_OUTPUT: Duration = Duration::from_millis(100);
+
+/// What to start.
+pub(super) struct Command {
+    /// The program and its arguments.
+    pub(super) words: Vec<String>,
+    /// Where it runs.
+    pub(super) dir: PathBuf,
+    /// Its whole environment.
+    pub(super) env: Vec<(OsString, OsString)>,
+}
+
+/// What is heard of a command.
+pub(super) enum Heard {
+    /// Whole lines, with their ends; the very last line may lack one.
+    Output(Vec<u8>),
+    /// The program has ended. Others of its group may still run.
+    Exited(Exit),
+}
+
+/// A started command with its process group. Dropping it kills what is left of the group.
+pub(super) struct Child {
+    group: u32,
+    /// Its standard input: open and silent, since some tools end when theirs is closed.
+    _stdin: PipeWriter,
+}
+
+impl Child {
+    /// Starts `command` in a group of its own; `tell` hears of it from other threads.
+    pub(super) fn start<T, F>(command: Command, inbox: &SyncSender<T>, tell: F) -> io::Result<Self>
+    where
+        T: Send + 'static,
+        F: Fn(Heard) -> T + Send + Clone + 'static,
+    {
+        let (stdin, stdin_end) = io::pipe()?;
+        let (output, output_end) = io::pipe()?;
+        let (program, arguments) =
+            command.words.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+        let expression = duct::cmd(program, arguments)
+            .stderr_to_stdout()
+            .stdout_file(output_end)
+            .stdin_file(stdin)
+            .dir(command.dir)
+            .full_env(command.env)
+            .unchecked()
+            .before_spawn(|command| {
+                sys::own_group(command);
+                Ok(())
+            });
+        let handle = expression.start()?;
+        // It holds our copy of the output's end, and while that is open the output never ends.
+        drop(expression);
+        let group = handle.pids().first().copied().ok_or(io::ErrorKind::NotFound)?;
+
+        let (read_all, all_read) = channel();
+        spawn("output", {
+            let (inbox, tell) = (inbox.clone(), tell.clone());
+            move || {
+                forward(output, |lines| inbox.send(tell(Heard::Output(lines))).is_ok());
+                drop(read_all);
+            }
+        })?;
+        spawn("wait", {
+            let inbox = inbox.clone();
+            move || {
+                let exit = wait(&handle, &all_read);
+                // Nobody listens any more when the run is over.
+                inbox.send(tell(Heard::Exited(exit))).ok();
+            }
+        })?;
+        Ok(Self { group, _stdin: stdin_end })
+    }
+
+    /// The pid of the program, which leads the group.
+    pub(super) fn pid(&self) -> u32 {
+        self.group
+    }
+
+    pub(super) fn signal(&self, signal: Signal) -> io::Result<()> {
+        sys::signal_group(self.group, signal)
+    }
+
+    pub(super) fn kill(&self) -> io::Result<()> {
+        sys::kill_group(self.group)
+    }
+
+    pub(super) fn group_is_empty(&self) -> io::Result<bool> {
+        sys::group_is_empty(self.group)
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        // On a normal end the group is empty by now; after a panic nobody is left to tell.
+        self.kill().ok();
+    }
+}
+
+/// Why a program could not be started, and what to do about it.
+pub(super) fn not_started(program: &str, error: &io::Error) -> (String, String) {
+    if error.kind() != io::ErrorKind::NotFound {
+        return (
+            format!("`{program}` could not be started: {error}"),
+            "correct `command` in dev.toml".to_owned(),
+        );
+    }
+    let hint = match program {
+        "node" | "npm" | "npx" => {
+            "install Node.js 20.19 or later, which brings npm, and open a new terminal".to_owned()
+        }
+        "cargo" | "rustc" => "install Rust, which brings cargo, and open a new terminal".to_owned(),
+        _ => format!("install `{program}`, or correct `command` in dev.toml"),
+    };
+    (format!("`{program}` was not found"), hint)
+}
+
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    thread::Builder::new().name(name.into()).spawn(body).map(drop)
+}
+
+fn wait(handle: &duct::Handle, all_read: &Receiver<()>) -> Exit {
+    let exit = match handle.wait() {
+        Ok(output) => match sys::exit_signal(output.status) {
+            Some(signal) => Exit::Signal(signal),
+            None => Exit::Code(output.status.code().unwrap_or(-1)),
+        },
+        // The process is ours and was never waited for, so this does not happen; if it does, it is no success.
+        Err(_) => Exit::Code(-1),
+    };
+    // Both outcomes are fine: the sender is gone because all was read, or time is up.
+    all_read.recv_timeout(LAST_OUTPUT).ok();
+    exit
+}
+
+/// Reads until the output ends, and hands on whole lines.
+fn forward(mut output: PipeReader, mut send: impl FnMut(Vec<u8>) -> bool) {
+    let mut buffer = vec![0; 64 * 1024];
+    let mut pending: Vec<u8> = Vec::new();
+    loop {
+        let read = match output.read(&mut buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Ok(0) | Err(_) => break,
+            Ok(read) => read,
+        };
+        let whole = lines_end(&pending, &buffer[..read]);
+        pending.extend_from_slice(&buffer[..read]);
+        if whole > 0 {
+            let rest = pending.split_off(whole);
+            if !send(std::mem::replace(&mut pending, rest)) {
+                return;
+            }
+        }
+    }
+    if !pending.is_empty() {
+        send(pending);
+    }
+}
+
+/// How much of `pending` and `new` together is whole lines, or too long to wait for the end of its line.
+fn lines_end(pending: &[u8], new: &[u8]) -> usize {
+    match new.iter().rposition(|&byte| byte == b'\n') {
+        Some(newline) => pending.len() + newline + 1,
+        None if pending.len() + new.len() >= LONGEST_LINE => pending.len() + new.len(),
+        None => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LONGEST_LINE, lines_end};
+
+    #[test]
+    fn only_whole_lines_are_handed_on() {
+        assert_eq!(lines_end(b"", b"abc"), 0);
+        assert_eq!(lines_end(b"ab", b"c\nd"), 4);
+        assert_eq!(lines_end(b"", b"a\nb\nc"), 4);
+        assert_eq!(lines_end(&vec![b'x'; LONGEST_LINE - 1], b"yz"), LONGEST_LINE + 1);
+    }
+}

@@ -1,0 +1,39 @@
+//! What differs between systems when services are run, in one contract; a file per system keeps it.
+//!
+//! - `own_group(command)`: the process and all it starts can be signalled together.
+//! - `signal_group(group, signal)`, `kill_group(group)`, `group_is_empty(group)`.
+//! - `exit_of(status)`: how a program ended.
+//! - `on_termination(send)`: hands on the requests to end that are not Ctrl-C.
+
+use std::fmt;
+
+#[cfg(unix)]
+mod unix;
+#[cfg(unix)]
+pub(crate) use unix::{
+    exit_signal, group_is_empty, kill_group, on_termination, own_group, signal_group,
+};
+
+#[cfg(not(unix))]
+compile_error!("xtask runs on Linux so far; Windows is not written yet");
+
+/// Somebody wants the stack to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Request {
+    /// Ctrl-C.
+    Interrupt,
+    /// SIGTERM, by a CI job that is cancelled, say.
+    Terminate,
+    /// SIGHUP: the terminal was closed.
+    Hangup,
+}
+
+impl fmt::Display for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Interrupt => "Ctrl-C",
+            Self::Terminate => "SIGTERM",
+            Self::Hangup => "the terminal was closed",
+        })
+    }
+}

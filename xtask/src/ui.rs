@@ -1,0 +1,330 @@
+//! The only file that prints. A write that fails is passed over: a terminal that is gone is no reason to leave services
+//! running.
+
+use std::io::{self, IsTerminal, Write};
+
+use portman::port::Port;
+use portman::report::{OwnerReport, PortReport, Report, Word};
+use serde::Serialize;
+
+use crate::failure::Failure;
+use crate::notice::{Address, Notice, RestartReason, VERSION};
+
+/// How to print.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// For a person.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The one who prints.
+#[derive(Debug)]
+pub struct Ui {
+    mode: Mode,
+    has_colour: bool,
+    /// The services, for the width and the colour of their names.
+    services: Vec<String>,
+    /// What is patched at the moment, for the summary.
+    patched: Vec<String>,
+    /// Why a service has another port than it would like.
+    moved: Vec<(String, String)>,
+}
+
+const BOLD: &str = "1";
+const DIM: &str = "2";
+const RED: &str = "31";
+const GREEN: &str = "32";
+const YELLOW: &str = "33";
+/// Colours of service names that can be told from each other and from red.
+const NAMES: [&str; 6] = ["36", "35", "34", "33", "32", "96"];
+
+impl Ui {
+    /// Prints in this mode; in colour only where that is welcome.
+    pub fn new(mode: Mode) -> Self {
+        let is_unwelcome = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let has_colour = mode == Mode::Human && !is_unwelcome && io::stdout().is_terminal();
+        Self { mode, has_colour, services: Vec::new(), patched: Vec::new(), moved: Vec::new() }
+    }
+
+    /// Is the output coloured? Then the services may colour theirs.
+    pub fn has_colour(&self) -> bool {
+        self.has_colour
+    }
+
+    /// The services whose output will come.
+    pub fn set_services(&mut self, services: impl Iterator<Item = String>) {
+        self.services = services.collect();
+    }
+
+    /// Whole lines that a service wrote.
+    pub fn output(&mut self, service: &str, lines: &[u8]) {
+        if self.mode == Mode::Json {
+            for line in split_lines(lines) {
+                let line = String::from_utf8_lossy(line).into_owned();
+                self.tell(&Notice::Output { service: service.to_owned(), line });
+            }
+            return;
+        }
+        let prefix = self.prefix(service);
+        let mut text = Vec::with_capacity(lines.len() + 64);
+        for line in split_lines(lines) {
+            text.extend_from_slice(prefix.as_bytes());
+            text.extend_from_slice(line);
+            if self.has_colour && line.contains(&0x1b) {
+                // A colour that a line leaves on is not the next line's.
+                text.extend_from_slice(b"\x1b[0m");
+            }
+            text.push(b'\n');
+        }
+        write(&mut io::stdout(), &text);
+    }
+
+    /// One thing to tell.
+    pub fn tell(&mut self, notice: &Notice) {
+        if self.mode == Mode::Json {
+            return print_json(&Line { version: VERSION, notice });
+        }
+        match notice {
+            Notice::Error { message, hint } => self.error(message, hint.as_deref()),
+            Notice::Patched { file, change } => {
+                let old = change.old.as_deref().map_or_else(|| "new".to_owned(), ToOwned::to_owned);
+                self.patched
+                    .push(format!("{file}:{}  {} {old} → {}", change.line, change.key, change.new));
+            }
+            Notice::Reserved {
+                service,
+                port,
+                preferred: Some(preferred),
+                reason: Some(reason),
+            } => {
+                self.moved.push((service.clone(), format!("{preferred} is taken: {reason}")));
+                let what =
+                    format!("{service} gets port {port}, since {preferred} is taken: {reason}");
+                self.line(YELLOW, &what);
+            }
+            Notice::StackReady { after, services } => self.summary(after.as_secs_f64(), services),
+            other => {
+                if let Some((colour, sentence)) = sentence(other) {
+                    self.line(colour, &sentence);
+                }
+            }
+        }
+    }
+
+    /// A failure, with the last word.
+    pub fn failed(&mut self, failure: &Failure) {
+        self.tell(&Notice::Error { message: failure.message.clone(), hint: failure.hint.clone() });
+    }
+
+    /// Text that is the answer itself: a diff, a value.
+    pub fn print(&self, text: &str) {
+        write(&mut io::stdout(), text.as_bytes());
+    }
+
+    /// The report of `cargo xtask ports`.
+    pub fn report(&self, report: &Report) {
+        match self.mode {
+            Mode::Json => print_json(report),
+            Mode::Human => self.print(&self.table(report)),
+        }
+    }
+
+    fn error(&self, message: &str, hint: Option<&str>) {
+        let mut text = format!("{} {message}\n", self.paint_error(RED, "error:"));
+        if let Some(hint) = hint {
+            text += &format!("{} {hint}\n", self.paint_error(BOLD, "hint:"));
+        }
+        write(&mut io::stderr(), text.as_bytes());
+    }
+
+    fn line(&self, colour: &str, sentence: &str) {
+        self.print(&format!("{} {sentence}\n", self.paint(colour, "›")));
+    }
+
+    fn prefix(&self, service: &str) -> String {
+        let width = self.services.iter().map(String::len).max().unwrap_or_default();
+        let place = self.services.iter().position(|known| known == service).unwrap_or_default();
+        let name = self.paint(NAMES[place % NAMES.len()], &format!("{service:width$} │"));
+        format!("{name} ")
+    }
+
+    fn summary(&self, seconds: f64, services: &[Address]) {
+        let width = self.services.iter().map(String::len).max().unwrap_or_default();
+        let mut text =
+            format!("\n  {}\n\n", self.paint(GREEN, &format!("ready in {seconds:.1} s")));
+        for Address { service, url } in services {
+            let name = format!("{service:width$}");
+            let url = url.as_deref().unwrap_or("running");
+            let moved = self.moved.iter().find(|(moved, _)| moved == service);
+            let moved =
+                moved.map(|(_, why)| self.paint(DIM, &format!("  ({why})"))).unwrap_or_default();
+            text +=
+                &format!("    {}  {}{moved}\n", self.paint(BOLD, &name), self.paint("36;4", url));
+        }
+        if !self.patched.is_empty() {
+            text += "\n  patched until the stack ends:\n\n";
+            for patched in &self.patched {
+                text += &format!("    {patched}\n");
+            }
+        }
+        text += &format!("\n  {}\n\n", self.paint(DIM, "Ctrl-C stops the stack"));
+        self.print(&text);
+    }
+
+    fn table(&self, report: &Report) -> String {
+        let mut rows = vec![["SERVICE", "PREFERRED", "PORT", "STATUS", "OWNER"].map(str::to_owned)];
+        rows.extend(report.ports.iter().map(row));
+        let width = |column: usize| {
+            rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default()
+        };
+        let widths: Vec<usize> = (0..4).map(width).collect();
+        let mut text = String::new();
+        for (place, row) in rows.iter().enumerate() {
+            let cells: Vec<String> =
+                (0..4).map(|cell| format!("{:1$}", row[cell], widths[cell])).collect();
+            let line = format!("{}  {}", cells.join("  "), row[4]);
+            text += &if place == 0 {
+                self.paint(BOLD, line.trim_end())
+            } else {
+                line.trim_end().to_owned()
+            };
+            text.push('\n');
+        }
+        text
+    }
+
+    fn paint(&self, colour: &str, text: &str) -> String {
+        if self.has_colour { format!("\x1b[{colour}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
+    fn paint_error(&self, colour: &str, text: &str) -> String {
+        if self.has_colour && io::stderr().is_terminal() {
+            self.paint(colour, text)
+        } else {
+            text.to_owned()
+        }
+    }
+}
+
+/// What a notice says to a person; none for what is said elsewhere or goes without saying.
+fn sentence(notice: &Notice) -> Option<(&'static str, String)> {
+    Some(match notice {
+        Notice::Recovered { checkout, stopped: 0 } => {
+            (YELLOW, format!("the last run in {checkout} was killed; it has left no process"))
+        }
+        Notice::Recovered { checkout, stopped } => {
+            let processes =
+                if *stopped == 1 { "1 process" } else { &format!("{stopped} processes") };
+            (
+                YELLOW,
+                format!(
+                    "the last run in {checkout} was killed; stopped {processes} that it had left"
+                ),
+            )
+        }
+        Notice::Restored { file, edited: false } => (GREEN, format!("put back {file}")),
+        Notice::Restored { file, edited: true } => {
+            (GREEN, format!("put back our values in {file}; your edits in it are kept"))
+        }
+        Notice::NotRestored { file, reason } => (RED, format!("{file} was not put back: {reason}")),
+        Notice::Warning { message } => (YELLOW, format!("warning: {message}")),
+        Notice::Setup { service, command } => (DIM, format!("setting up {service}: {command}")),
+        Notice::Ready { service, after } => {
+            (GREEN, format!("{service} is ready ({:.1} s)", after.as_secs_f64()))
+        }
+        Notice::Exited { service, how } => (YELLOW, format!("{service} ended by itself: {how}")),
+        Notice::Restarting { service, reason: RestartReason::Changed, .. } => {
+            (YELLOW, format!("{service} restarts: its files changed"))
+        }
+        Notice::Restarting { service, reason: RestartReason::Ended, delay } => {
+            (YELLOW, format!("{service} restarts in {:.1} s", delay.as_secs_f64()))
+        }
+        Notice::CrashLooped { service } => (
+            RED,
+            format!(
+                "{service} ended too often and stays down; a change of its files starts it again"
+            ),
+        ),
+        Notice::Failed { service, reason, hint } => {
+            let hint = hint.as_ref().map(|hint| format!("\n  hint: {hint}")).unwrap_or_default();
+            (RED, format!("{service} failed: {reason}{hint}"))
+        }
+        Notice::Stopping { reason } => (YELLOW, format!("stopping: {reason}")),
+        Notice::Killing { service } => (RED, format!("{service} did not end in time; killing it")),
+        Notice::Stopped { service } => (DIM, format!("{service} stopped")),
+        Notice::Started { .. }
+        | Notice::StoppingService { .. }
+        | Notice::Reserved { .. }
+        | Notice::Output { .. }
+        | Notice::Patched { .. }
+        | Notice::StackReady { .. }
+        | Notice::Error { .. }
+        | Notice::Finished { .. } => return None,
+    })
+}
+
+fn row(port: &PortReport) -> [String; 5] {
+    let shown = |port: Option<Port>, none: &str| {
+        port.map_or_else(|| none.to_owned(), |port| port.to_string())
+    };
+    let status = match port.status {
+        Word::Occupied if port.running => "running",
+        Word::Available => "available",
+        Word::Occupied => "occupied",
+        Word::Blocked => "blocked",
+        Word::Unknown => "unknown",
+    };
+    let owners: Vec<String> = port.owners.iter().map(owner).collect();
+    let owner =
+        if owners.is_empty() { port.reason.clone().unwrap_or_default() } else { owners.join("; ") };
+    [
+        port.service.clone(),
+        shown(port.preferred, "any"),
+        shown(port.port, "none"),
+        status.into(),
+        owner,
+    ]
+}
+
+fn owner(owner: &OwnerReport) -> String {
+    let user = owner.user.as_ref().map(|user| format!(", {user}")).unwrap_or_default();
+    format!("{} (pid {}{user}): {}", owner.name, owner.pid, owner.cmdline)
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    version: u32,
+    #[serde(flatten)]
+    notice: &'a Notice,
+}
+
+fn print_json(value: &impl Serialize) {
+    // What is printed has no maps with odd keys and nothing that can fail to serialise.
+    if let Ok(mut line) = serde_json::to_vec(value) {
+        line.push(b'\n');
+        write(&mut io::stdout(), &line);
+    }
+}
+
+fn write(to: &mut impl Write, bytes: &[u8]) {
+    to.write_all(bytes).and_then(|()| to.flush()).ok();
+}
+
+/// The lines of a text without their ends; a last line without one counts.
+fn split_lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let text = text.strip_suffix(b"\n").unwrap_or(text);
+    text.split(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::split_lines;
+
+    #[test]
+    fn lines_lose_their_ends_and_nothing_else() {
+        let lines: Vec<&[u8]> = split_lines(b"a\r\n\n10%\r20%\r\xff\nlast").collect();
+        assert_eq!(lines, [b"a".as_slice(), b"", b"10%\r20%\r\xff", b"last"]);
+    }
+}
