@@ -35,12 +35,12 @@ pub enum Error {
     },
     /// A value in the file could not be changed for certain.
     #[cfg(feature = "patch")]
-    #[error("{path}:{source}", path = path.display())]
+    #[error("{path}:{refusal}", path = path.display())]
     Patch {
         /// The file.
         path: PathBuf,
         /// Where and why.
-        source: crate::patch::PatchError,
+        refusal: crate::patch::PatchError,
     },
     /// A file of our own state cannot be understood.
     #[error("`{path}` does not hold what was written there: {reason}", path = path.display())]

@@ -37,6 +37,8 @@ pub mod patch;
 
 pub mod allocate;
 #[cfg(feature = "patch")]
+mod merge;
+#[cfg(feature = "patch")]
 pub mod restore;
 pub mod stop;
 

@@ -7,10 +7,12 @@
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use similar::TextDiff;
 
 use crate::error::{Error, Result};
 use crate::fs;
-use crate::patch::{self, Change, Edit, Format};
+use crate::merge;
+use crate::patch::{self, Change, Edit, Format, Patched, Undo};
 
 /// What is asked of one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,16 +36,15 @@ pub struct FileChange {
     pub after: String,
     /// The values that differ, at least one.
     pub changes: Vec<Change>,
+    /// How to take them back.
+    pub undo: Vec<Undo>,
 }
 
 impl FileChange {
     /// The change as a unified diff that `git apply` takes, with the file under the name `shown`.
     pub fn diff(&self, shown: &str) -> String {
-        let mut options = diffy::DiffOptions::new();
-        options
-            .set_original_filename(format!("a/{shown}"))
-            .set_modified_filename(format!("b/{shown}"));
-        options.create_patch(&self.before, &self.after).to_string()
+        let diff = TextDiff::from_lines(&self.before, &self.after);
+        diff.unified_diff().header(&format!("a/{shown}"), &format!("b/{shown}")).to_string()
     }
 }
 
@@ -56,14 +57,10 @@ pub fn prepare(patches: &[FilePatch]) -> Result<Vec<FileChange>> {
     for FilePatch { path, format, edits } in patches {
         let before = fs::read(path)?;
         let patched = patch::patch(&before, format, edits)
-            .map_err(|source| Error::Patch { path: path.clone(), source })?;
+            .map_err(|refusal| Error::Patch { path: path.clone(), refusal })?;
         if !patched.changes.is_empty() {
-            prepared.push(FileChange {
-                path: path.clone(),
-                before,
-                after: patched.text,
-                changes: patched.changes,
-            });
+            let Patched { text: after, changes, undo } = patched;
+            prepared.push(FileChange { path: path.clone(), before, after, changes, undo });
         }
     }
     Ok(prepared)
@@ -102,6 +99,7 @@ struct Entry {
     path: PathBuf,
     before: String,
     after: String,
+    undo: Vec<Undo>,
 }
 
 const VERSION: u32 = 1;
@@ -157,6 +155,7 @@ fn write_journal(path: &Path, changes: &[FileChange]) -> Result<()> {
         path: change.path.clone(),
         before: change.before.clone(),
         after: change.after.clone(),
+        undo: change.undo.clone(),
     };
     let journal = Journal { version: VERSION, files: changes.iter().map(entry).collect() };
     save(path, &journal)
@@ -209,14 +208,13 @@ fn restore(entry: &Entry) -> Result<Outcome> {
         fs::replace(&entry.path, &entry.before)?;
         return Ok(Outcome::Restored);
     }
-    match diffy::merge(&entry.after, &now, &entry.before) {
-        Ok(merged) if merged == now => Ok(Outcome::Merged),
-        Ok(merged) => {
-            fs::replace(&entry.path, &merged)?;
-            Ok(Outcome::Merged)
-        }
-        Err(_with_markers) => Ok(Outcome::Conflict),
+    match merge::take_back(&entry.after, &entry.undo, &now) {
+        Some(merged) if merged != now => fs::replace(&entry.path, &merged)?,
+        Some(_unchanged) => {}
+        None if merge::is_undone(&entry.before, &entry.undo, &now) => {}
+        None => return Ok(Outcome::Conflict),
     }
+    Ok(Outcome::Merged)
 }
 
 /// Writes changes for good, without a journal.
@@ -235,6 +233,7 @@ fn unreadable(path: &Path, error: &serde_json::Error) -> Error {
 mod tests {
     use super::{FileChange, Outcome, Patches, recover};
     use crate::fs::{entries, read, save};
+    use crate::patch::Undo;
     use std::path::{Path, PathBuf};
 
     const BEFORE: &str = "{\n  \"port\": 8000,\n  \"log\": \"info\",\n  \"name\": \"api\"\n}\n";
@@ -248,6 +247,7 @@ mod tests {
             before: BEFORE.into(),
             after: AFTER.into(),
             changes: Vec::new(),
+            undo: vec![Undo { range: 12..16, old: "8000".into() }],
         };
         let patches = Patches::apply(&journal, &[change]).unwrap();
         assert_eq!(read(&file).unwrap(), AFTER);

@@ -26,10 +26,14 @@ pub fn stop_all(processes: &[Process], grace: Duration) -> Result<()> {
 fn end(processes: &[Process], ending: Ending, patience: Duration) -> Result<()> {
     let deadline = Instant::now() + patience;
     for &process in processes {
-        sys::signal(process, ending).map_err(|source| about(process, source))?;
+        let signalled = sys::signal(process.pid, process.started, ending);
+        signalled.map_err(|source| about(process, source))?;
     }
-    sys::wait_gone(processes, deadline)
-        .map_err(|source| Error::System { what: "whether processes have ended".into(), source })
+    for &process in processes {
+        let waited = sys::wait_gone(process.pid, process.started, deadline);
+        waited.map_err(|source| about(process, source))?;
+    }
+    Ok(())
 }
 
 fn alive(processes: &[Process]) -> Result<Vec<Process>> {

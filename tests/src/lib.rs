@@ -1,1 +1,55 @@
+//! The harness of the integration tests: a place for each test, real processes in it, and waiting for events with a
+//! deadline.
 
+mod network;
+mod process;
+mod stage;
+mod template;
+
+use std::io::Write;
+use std::path::Path;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+pub use network::own_network;
+pub use process::{Ended, Running, Signal, ignore_term};
+pub use stage::{Programs, Stage};
+pub use template::{Browser, chromium, copy_folder, template};
+
+/// How long anything may take that a test waits for. A loaded machine builds and starts slowly; an event that comes
+/// later than this does not come.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Says on the real standard error that a test was not run, which cargo would hide otherwise; in CI that is a failure.
+///
+/// # Panics
+/// In CI.
+pub fn not_run(test: &str, reason: &str) {
+    let line = format!("not run here: {test}: {reason}\n");
+    // `eprintln` is captured by the test runner, a write is not.
+    std::io::stderr().write_all(line.as_bytes()).ok();
+    assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{line}");
+}
+
+/// Asks `look` again and again until it has an answer.
+///
+/// # Panics
+/// When it has none in time.
+#[track_caller]
+pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    // Nobody sends: the channel is only a clock that clippy lets us wait on, and what we ask has no event of its own.
+    let (_keep, clock) = channel::<()>();
+    loop {
+        if let Some(answer) = look() {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "{what}: not within {PATIENCE:?}");
+        assert_eq!(clock.recv_timeout(Duration::from_millis(10)), Err(RecvTimeoutError::Timeout));
+    }
+}
+
+/// Waits until a file is there.
+pub fn wait_for_file(path: &Path) {
+    eventually("a file appears", || path.exists().then_some(()));
+}

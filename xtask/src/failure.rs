@@ -40,7 +40,15 @@ impl Failure {
         };
         let kind = error.downcast_ref().map_or(Kind::Service, kind_of);
         let hint = error.downcast_ref().and_then(hint_for);
-        Self { kind, message: format!("{error:#}"), hint }
+        Self { kind, message: shortened(&format!("{error:#}")), hint }
+    }
+}
+
+/// Paths below the current folder as one would type them there.
+fn shortened(message: &str) -> String {
+    match std::env::current_dir() {
+        Ok(folder) => message.replace(&format!("{}/", folder.display()), ""),
+        Err(_) => message.to_owned(),
     }
 }
 
@@ -67,7 +75,7 @@ fn kind_of(error: &portman::error::Error) -> Kind {
 fn hint_for(error: &portman::error::Error) -> Option<String> {
     use portman::error::Error;
     Some(match error {
-        Error::Patch { source, .. } => source.hint.clone(),
+        Error::Patch { refusal, .. } => refusal.hint.clone(),
         Error::ReadOnly(path) => format!("make it writable: chmod u+w {}", path.display()),
         Error::NotText { path, .. } => format!("save {} as UTF-8", path.display()),
         Error::State { path, .. } => {
@@ -80,4 +88,114 @@ fn hint_for(error: &portman::error::Error) -> Option<String> {
         Error::Unknown { .. } => "see what is on it: cargo xtask ports".to_owned(),
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::path::PathBuf;
+
+    use anyhow::Context;
+    use portman::error::Error;
+    use portman::patch::{Code, PatchError};
+    use portman::port::Port;
+    use portman::process::Process;
+
+    use super::{Failure, Kind};
+
+    fn refusal() -> PatchError {
+        PatchError {
+            line: 2,
+            column: 7,
+            code: Code::Computed,
+            message: "`port` is computed".to_owned(),
+            hint: "write a number there".to_owned(),
+        }
+    }
+
+    #[test]
+    fn every_error_of_portman_has_its_exit_code_and_what_to_do() {
+        let path = || PathBuf::from("a.toml");
+        let source = || io::Error::other("no");
+        let service = || "api".to_owned();
+        let port = Port::new(8000).unwrap();
+        for (error, code, message, hint) in [
+            (
+                Error::File { action: "read", path: path(), source: source() },
+                4,
+                "failed to read `a.toml`: no",
+                None,
+            ),
+            (
+                Error::ReadOnly(path()),
+                4,
+                "`a.toml` is read-only",
+                Some("make it writable: chmod u+w a.toml"),
+            ),
+            (
+                Error::NotText { path: path(), offset: 3, found: "0xff".to_owned() },
+                4,
+                "`a.toml` is not UTF-8 text: byte 3 is 0xff",
+                Some("save a.toml as UTF-8"),
+            ),
+            (
+                Error::Patch { path: path(), refusal: refusal() },
+                4,
+                "a.toml:2:7 `port` is computed (computed)",
+                Some("write a number there"),
+            ),
+            (
+                Error::State { path: path(), reason: "odd".to_owned() },
+                4,
+                "`a.toml` does not hold what was written there: odd",
+                Some("it is our own record; look into it for originals, then move it away: a.toml"),
+            ),
+            (
+                Error::System { what: "who listens".to_owned(), source: source() },
+                3,
+                "could not find out who listens: no",
+                None,
+            ),
+            (
+                Error::NoPort { service: service(), tried: "8000 to 8099 (100 ports)".to_owned() },
+                3,
+                "no free port for `api`: tried 8000 to 8099 (100 ports)",
+                Some("add a range to `ranges` under [ports] in dev.toml"),
+            ),
+            (
+                Error::Unknown { service: service(), port, reason: "odd".to_owned() },
+                3,
+                "could not find out whether port 8000 is free for `api`: odd",
+                Some("see what is on it: cargo xtask ports"),
+            ),
+            (
+                Error::Unkillable(Process { pid: 7, started: 0 }),
+                3,
+                "process 7 did not end when it was killed",
+                None,
+            ),
+        ] {
+            let failure = Failure::from_error(error.into());
+            assert_eq!(failure.message, message);
+            assert_eq!(failure.kind as u8, code, "{message}");
+            assert_eq!(failure.hint.as_deref(), hint, "{message}");
+        }
+    }
+
+    #[test]
+    fn context_is_told_and_hides_neither_the_exit_code_nor_the_hint() {
+        let error = Err::<(), _>(Error::ReadOnly("a.toml".into())).context("failed to restore");
+        let failure = Failure::from_error(error.unwrap_err());
+        assert_eq!(failure.kind, Kind::File);
+        assert_eq!(failure.message, "failed to restore: `a.toml` is read-only");
+        assert_eq!(failure.hint.as_deref(), Some("make it writable: chmod u+w a.toml"));
+    }
+
+    #[test]
+    fn a_failure_stays_as_it_is_and_anything_else_is_one_of_a_service() {
+        let failure = Failure::from_error(Failure::new(Kind::Usage, "no", "yes").into());
+        assert_eq!((failure.kind as u8, failure.hint.as_deref()), (2, Some("yes")));
+        let failure = Failure::from_error(anyhow::anyhow!("inner").context("outer"));
+        assert_eq!((failure.kind as u8, failure.message.as_str()), (1, "outer: inner"));
+    }
 }

@@ -85,3 +85,15 @@ pub struct Restore {
     #[arg(long)]
     pub keep_edits: bool,
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Flags;
+
+    #[test]
+    fn the_flags_contradict_each_other_nowhere() {
+        Flags::command().debug_assert();
+    }
+}

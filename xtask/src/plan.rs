@@ -169,3 +169,227 @@ fn follow_ports(stack: &Stack, ports: &[Option<Port>], own: usize) -> Vec<Edit> 
     };
     services.filter_map(edit).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::path::PathBuf;
+    use std::time::Duration;
+
+    use portman::allocate::Pool;
+    use portman::patch::{Edit, Format};
+    use portman::port::Port;
+    use portman::restore::FilePatch;
+
+    use super::{Plan, Surroundings, plan};
+    use crate::config::{Host, Patch, PortWish, Ready, Restart, Service, Signal, Stack, Stop};
+
+    /// A service on the port it prefers, 0 being any; it has the command `run`.
+    fn service(name: &str, preferred: u16) -> Service {
+        Service {
+            name: name.to_owned(),
+            dir: PathBuf::from("/stack").join(name),
+            setup: None,
+            command: vec!["run".to_owned()],
+            port: Some(Port::new(preferred).map_or(PortWish::Any, PortWish::Preferred)),
+            host: Host::Localhost,
+            env: BTreeMap::new(),
+            depends_on: Vec::new(),
+            ready: Ready::Tcp,
+            ready_timeout: Duration::from_secs(1),
+            restart: Restart::Never,
+            stop: Stop { signal: Signal::Term, grace: Duration::from_secs(1) },
+            watch: Vec::new(),
+            patch: Vec::new(),
+        }
+    }
+
+    fn port(number: u16) -> Port {
+        Port::new(number).unwrap()
+    }
+
+    /// The plan of a backend that prefers 8000 and a frontend that prefers 5173, each on the port it got.
+    fn planned(backend: Service, frontend: Service, ports: [u16; 2]) -> Plan {
+        let services = vec![backend, frontend];
+        let stack = Stack { root: "/stack".into(), pool: Pool::default(), services };
+        let surroundings = Surroundings { sessions: "outer,own".to_owned(), has_colour: false };
+        plan(&stack, &ports.map(Port::new), &surroundings)
+    }
+
+    fn texts<const N: usize>(pairs: [(&str, &str); N]) -> BTreeMap<String, String> {
+        pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
+    }
+
+    #[test]
+    fn a_service_gets_its_own_port_and_those_of_all() {
+        let plan = planned(service("back-end", 8000), service("web", 5173), [8001, 5173]);
+        let shared = texts([
+            ("XTASK_SESSION", "outer,own"),
+            ("PYTHONUNBUFFERED", "1"),
+            ("BACK_END_PORT", "8001"),
+            ("BACK_END_URL", "http://localhost:8001"),
+            ("WEB_PORT", "5173"),
+            ("WEB_URL", "http://localhost:5173"),
+        ]);
+        for (launch, own) in plan.launches.iter().zip(["8001", "5173"]) {
+            let mut expected = shared.clone();
+            expected.extend(texts([("PORT", own), ("HOST", "localhost")]));
+            assert_eq!(launch.env, expected, "{}", launch.service);
+        }
+        assert_eq!(plan.launches[0].port, Port::new(8001));
+        assert_eq!(plan.launches[0].url.as_deref(), Some("http://localhost:8001"));
+        assert_eq!(plan.launches[0].dir, PathBuf::from("/stack/back-end"));
+    }
+
+    #[test]
+    fn colour_is_forced_only_where_we_have_it() {
+        let services = vec![service("web", 5173)];
+        let stack = Stack { root: "/stack".into(), pool: Pool::default(), services };
+        for has_colour in [true, false] {
+            let surroundings = Surroundings { sessions: "own".to_owned(), has_colour };
+            let plan = plan(&stack, &[Port::new(5173)], &surroundings);
+            let env = &plan.launches[0].env;
+            let expected = has_colour.then_some("1");
+            assert_eq!(env.get("FORCE_COLOR").map(String::as_str), expected);
+            assert_eq!(env.get("CLICOLOR_FORCE").map(String::as_str), expected);
+        }
+    }
+
+    #[test]
+    fn the_users_variables_win_and_are_expanded() {
+        let env = texts([
+            ("PORT", "9"),
+            ("HOST", "{host}:{port}"),
+            ("WEB_PORT", "none"),
+            ("PYTHONUNBUFFERED", ""),
+            ("API", "{backend.url}/api"),
+            ("ODD", "{{port} ${HOME} {nobody.port} {backend.name}"),
+        ]);
+        let frontend = Service { env, ..service("web", 5173) };
+        let plan = planned(service("backend", 8000), frontend, [8001, 5174]);
+        for (name, expected) in [
+            ("PORT", "9"),
+            ("HOST", "localhost:5174"),
+            ("WEB_PORT", "none"),
+            ("WEB_URL", "http://localhost:5174"),
+            ("PYTHONUNBUFFERED", ""),
+            ("API", "http://localhost:8001/api"),
+            ("ODD", "{port} ${HOME} {nobody.port} {backend.name}"),
+        ] {
+            assert_eq!(plan.launches[1].env[name], expected, "{name}");
+        }
+        assert_eq!(plan.launches[0].env["WEB_PORT"], "5174", "another service's env is its own");
+    }
+
+    #[test]
+    fn a_command_may_name_the_ports_of_all() {
+        let command = ["run", "--port={port}", "--api", "{backend.url}", "{other}"];
+        let frontend =
+            Service { command: command.map(str::to_owned).into(), ..service("web", 5173) };
+        let plan = planned(service("backend", 8000), frontend, [8001, 5174]);
+        assert_eq!(plan.launches[0].command, ["run"]);
+        let expected = ["run", "--port=5174", "--api", "http://localhost:8001", "{other}"];
+        assert_eq!(plan.launches[1].command, expected);
+    }
+
+    #[test]
+    fn a_url_is_one_that_a_browser_here_can_open() {
+        for (host, bound, url) in [
+            (Host::Localhost, "localhost", "http://localhost:8000"),
+            (Host::LoopbackV4, "127.0.0.1", "http://127.0.0.1:8000"),
+            (Host::LoopbackV6, "::1", "http://[::1]:8000"),
+            (Host::AnyV4, "0.0.0.0", "http://localhost:8000"),
+            (Host::Any, "::", "http://localhost:8000"),
+        ] {
+            let backend = Service { host, ..service("backend", 8000) };
+            let plan = planned(backend, service("web", 5173), [8000, 5173]);
+            assert_eq!(plan.launches[0].env["HOST"], bound);
+            assert_eq!(plan.launches[0].url.as_deref(), Some(url));
+            assert_eq!(plan.launches[1].env["BACKEND_URL"], url);
+        }
+    }
+
+    #[test]
+    fn a_service_without_a_port_has_none_of_its_variables() {
+        let env = texts([("OWN", "{port} {host} {url}"), ("API", "{backend.port}")]);
+        let jobs = Service { port: None, env, ..service("jobs", 0) };
+        let plan = planned(service("backend", 8000), jobs, [8000, 0]);
+        let expected = texts([
+            ("XTASK_SESSION", "outer,own"),
+            ("PYTHONUNBUFFERED", "1"),
+            ("BACKEND_PORT", "8000"),
+            ("BACKEND_URL", "http://localhost:8000"),
+            ("OWN", "{port} localhost {url}"),
+            ("API", "8000"),
+        ]);
+        assert_eq!(plan.launches[1].env, expected);
+        assert_eq!((plan.launches[1].port, &plan.launches[1].url), (None, &None));
+    }
+
+    fn follows(file: &str) -> Patch {
+        Patch { file: file.into(), format: Format::Vite, set: Vec::new() }
+    }
+
+    fn sets(file: &str, key: &str, value: &str) -> Patch {
+        let set = vec![(key.parse().unwrap(), value.to_owned())];
+        Patch { file: file.into(), format: Format::Json, set }
+    }
+
+    #[test]
+    fn a_file_follows_its_own_port_and_others_where_they_moved() {
+        let own = |old, new| Edit::Own { old: port(old), new: port(new) };
+        let peer = |old, new| Edit::Peer { old: port(old), new: port(new) };
+        for (preferred, ports, expected) in [
+            ([8000, 5173], [8000, 5173], vec![own(5173, 5173)]),
+            ([8000, 5173], [8000, 5174], vec![own(5173, 5174)]),
+            ([8000, 5173], [8001, 5173], vec![peer(8000, 8001), own(5173, 5173)]),
+            // Any port: no file can know which it was.
+            ([0, 5173], [8001, 5173], vec![own(5173, 5173)]),
+            ([8000, 0], [8000, 3000], vec![own(3000, 3000)]),
+        ] {
+            let patch = vec![follows("/stack/vite.config.ts")];
+            let frontend = Service { patch, ..service("web", preferred[1]) };
+            let plan = planned(service("backend", preferred[0]), frontend, ports);
+            assert_eq!(plan.patches[0].edits, expected, "{preferred:?} {ports:?}");
+        }
+    }
+
+    #[test]
+    fn a_service_without_a_port_is_no_edit_of_a_file_that_follows() {
+        let patch = vec![follows("/stack/vite.config.ts")];
+        let frontend = Service { patch, ..service("web", 5173) };
+        let jobs = Service { port: None, ..service("jobs", 0) };
+        let plan = planned(jobs, frontend, [0, 5173]);
+        assert_eq!(plan.patches[0].edits, [Edit::Own { old: port(5173), new: port(5173) }]);
+    }
+
+    #[test]
+    fn patches_of_one_file_are_one_and_their_values_are_expanded() {
+        let backend = Service {
+            patch: vec![
+                sets("/stack/config.json", "server.port", "{port}"),
+                sets("/stack/other.json", "url", "{url}"),
+            ],
+            ..service("backend", 8000)
+        };
+        let frontend = Service {
+            patch: vec![sets("/stack/config.json", "web", "{port} of {backend.port}")],
+            ..service("web", 5173)
+        };
+        let set = |key: &str, value: &str| Edit::Set {
+            key: key.parse().unwrap(),
+            value: value.to_owned(),
+        };
+        let file = |path: &str, edits| FilePatch { path: path.into(), format: Format::Json, edits };
+        assert_eq!(
+            planned(backend, frontend, [8001, 5174]).patches,
+            [
+                file(
+                    "/stack/config.json",
+                    vec![set("server.port", "8001"), set("web", "5174 of 8001")]
+                ),
+                file("/stack/other.json", vec![set("url", "http://localhost:8001")]),
+            ]
+        );
+    }
+}

@@ -104,7 +104,9 @@ impl Ui {
                     format!("{service} gets port {port}, since {preferred} is taken: {reason}");
                 self.line(YELLOW, &what);
             }
-            Notice::StackReady { after, services } => self.summary(after.as_secs_f64(), services),
+            Notice::StackReady { after, services } => {
+                self.print(&self.summary(after.as_secs_f64(), services));
+            }
             other => {
                 if let Some((colour, sentence)) = sentence(other) {
                     self.line(colour, &sentence);
@@ -150,7 +152,7 @@ impl Ui {
         format!("{name} ")
     }
 
-    fn summary(&self, seconds: f64, services: &[Address]) {
+    fn summary(&self, seconds: f64, services: &[Address]) -> String {
         let width = self.services.iter().map(String::len).max().unwrap_or_default();
         let mut text =
             format!("\n  {}\n\n", self.paint(GREEN, &format!("ready in {seconds:.1} s")));
@@ -170,7 +172,7 @@ impl Ui {
             }
         }
         text += &format!("\n  {}\n\n", self.paint(DIM, "Ctrl-C stops the stack"));
-        self.print(&text);
+        text
     }
 
     fn table(&self, report: &Report) -> String {
@@ -301,11 +303,12 @@ struct Line<'a> {
 }
 
 fn print_json(value: &impl Serialize) {
+    write(&mut io::stdout(), json_line(value).as_bytes());
+}
+
+fn json_line(value: &impl Serialize) -> String {
     // What is printed has no maps with odd keys and nothing that can fail to serialise.
-    if let Ok(mut line) = serde_json::to_vec(value) {
-        line.push(b'\n');
-        write(&mut io::stdout(), &line);
-    }
+    serde_json::to_string(value).map(|line| line + "\n").unwrap_or_default()
 }
 
 fn write(to: &mut impl Write, bytes: &[u8]) {
@@ -320,11 +323,194 @@ fn split_lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 #[cfg(test)]
 mod tests {
-    use super::split_lines;
+    use std::time::Duration;
+
+    use portman::Activity;
+    use portman::patch::Change;
+    use portman::port::Port;
+    use portman::report::{OwnerReport, PortReport, Report, Word};
+
+    use super::{Line, Mode, Ui, json_line, split_lines};
+    use crate::notice::{Address, Notice, RestartReason, VERSION};
+
+    fn ui(services: &[&str]) -> Ui {
+        Ui {
+            mode: Mode::Human,
+            has_colour: false,
+            services: services.iter().map(|&name| name.to_owned()).collect(),
+            patched: Vec::new(),
+            moved: Vec::new(),
+        }
+    }
 
     #[test]
     fn lines_lose_their_ends_and_nothing_else() {
         let lines: Vec<&[u8]> = split_lines(b"a\r\n\n10%\r20%\r\xff\nlast").collect();
         assert_eq!(lines, [b"a".as_slice(), b"", b"10%\r20%\r\xff", b"last"]);
+    }
+
+    #[test]
+    fn all_prefixes_are_as_wide_as_the_longest_name() {
+        let mut ui = ui(&["db", "frontend"]);
+        assert_eq!(ui.prefix("db"), "db       │ ");
+        assert_eq!(ui.prefix("frontend"), "frontend │ ");
+        ui.has_colour = true;
+        assert_eq!(ui.prefix("db"), "\x1b[36mdb       │\x1b[0m ");
+        assert_eq!(ui.prefix("frontend"), "\x1b[35mfrontend │\x1b[0m ");
+    }
+
+    fn port(service: &str, preferred: u16, port: u16, status: Word) -> PortReport {
+        PortReport {
+            service: service.to_owned(),
+            preferred: Port::new(preferred),
+            port: Port::new(port),
+            status,
+            reason: None,
+            running: false,
+            owners: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_table_of_ports_is_aligned_and_names_every_owner() {
+        let owner = |pid, user: Option<&str>| OwnerReport {
+            pid,
+            name: "python3".to_owned(),
+            cmdline: "python3 -m http.server".to_owned(),
+            user: user.map(str::to_owned),
+            started: 0,
+            addresses: vec!["0.0.0.0:8000".to_owned()],
+            activity: Activity::Listening,
+        };
+        let ports = vec![
+            PortReport {
+                owners: vec![owner(7, Some("ann")), owner(4711, None)],
+                ..port("backend", 8000, 8001, Word::Occupied)
+            },
+            PortReport { running: true, ..port("frontend", 5173, 5173, Word::Occupied) },
+            port("any", 0, 3000, Word::Available),
+            PortReport {
+                reason: Some("ports below 1024 need a permission".to_owned()),
+                ..port("web", 80, 0, Word::Blocked)
+            },
+            PortReport {
+                reason: Some("netlink is off".to_owned()),
+                ..port("odd", 9, 0, Word::Unknown)
+            },
+        ];
+        let table = "\
+SERVICE   PREFERRED  PORT  STATUS     OWNER
+backend   8000       8001  occupied   python3 (pid 7, ann): python3 -m http.server; python3 (pid 4711): python3 -m http.server
+frontend  5173       5173  running
+any       any        3000  available
+web       80         none  blocked    ports below 1024 need a permission
+odd       9          none  unknown    netlink is off
+";
+        assert_eq!(ui(&[]).table(&Report { version: 1, ports }), table);
+    }
+
+    #[test]
+    fn the_summary_says_where_everything_is_and_what_is_patched() {
+        let mut ui = ui(&["backend", "web", "jobs"]);
+        ui.moved.push(("backend".to_owned(), "8000 is taken: python3 (pid 7)".to_owned()));
+        for (file, old, new) in
+            [("web/vite.config.ts", Some("8000"), "8001"), ("config.json", None, "8001")]
+        {
+            let old = old.map(str::to_owned);
+            let change = Change { line: 4, key: "server.port".into(), old, new: new.into() };
+            ui.tell(&Notice::Patched { file: file.to_owned(), change });
+        }
+        let services = [
+            address("backend", Some("http://localhost:8001")),
+            address("web", Some("http://localhost:5173")),
+            address("jobs", None),
+        ];
+        let summary = "
+  ready in 1.3 s
+
+    backend  http://localhost:8001  (8000 is taken: python3 (pid 7))
+    web      http://localhost:5173
+    jobs     running
+
+  patched until the stack ends:
+
+    web/vite.config.ts:4  server.port 8000 → 8001
+    config.json:4  server.port new → 8001
+
+  Ctrl-C stops the stack
+
+";
+        assert_eq!(ui.summary(1.26, &services), summary);
+    }
+
+    fn address(service: &str, url: Option<&str>) -> Address {
+        Address { service: service.to_owned(), url: url.map(str::to_owned) }
+    }
+
+    /// Scripts read these lines: a change of one is a change of [`VERSION`], unless it only adds a key.
+    #[test]
+    fn an_event_is_one_line_of_json() {
+        let service = || "api".to_owned();
+        let change =
+            Change { line: 4, key: "server.port".into(), old: None, new: "8001".to_owned() };
+        for (notice, expected) in [
+            (
+                Notice::Reserved {
+                    service: service(),
+                    port: Port::new(8001).unwrap(),
+                    preferred: Port::new(8000),
+                    reason: Some("it is taken".to_owned()),
+                },
+                r#""event":"reserved","service":"api","port":8001,"preferred":8000,"reason":"it is taken""#,
+            ),
+            (
+                Notice::Reserved {
+                    service: service(),
+                    port: Port::new(8001).unwrap(),
+                    preferred: None,
+                    reason: None,
+                },
+                r#""event":"reserved","service":"api","port":8001,"preferred":null,"reason":null"#,
+            ),
+            (
+                Notice::Patched { file: "api/config.json".to_owned(), change },
+                r#""event":"patched","file":"api/config.json","line":4,"key":"server.port","old":null,"new":"8001""#,
+            ),
+            (
+                Notice::Started { service: service(), pid: 7, restarts: 0 },
+                r#""event":"started","service":"api","pid":7,"restarts":0"#,
+            ),
+            (
+                Notice::Output { service: service(), line: "\"a\"\t\u{1b}[0m".to_owned() },
+                r#""event":"output","service":"api","line":"\"a\"\t\u001b[0m""#,
+            ),
+            (
+                Notice::Ready { service: service(), after: Duration::from_micros(1_234_567) },
+                r#""event":"ready","service":"api","after_ms":1234"#,
+            ),
+            (
+                Notice::StackReady {
+                    after: Duration::from_secs(2),
+                    services: vec![address("api", Some("http://localhost:8001"))],
+                },
+                r#""event":"stack-ready","after_ms":2000,"services":[{"service":"api","url":"http://localhost:8001"}]"#,
+            ),
+            (
+                Notice::Restarting {
+                    service: service(),
+                    reason: RestartReason::Ended,
+                    delay: Duration::from_millis(500),
+                },
+                r#""event":"restarting","service":"api","reason":"ended","in_ms":500"#,
+            ),
+            (
+                Notice::Error { message: "no".to_owned(), hint: None },
+                r#""event":"error","message":"no","hint":null"#,
+            ),
+            (Notice::Finished { code: 130 }, r#""event":"finished","code":130"#),
+        ] {
+            let line = json_line(&Line { version: VERSION, notice: &notice });
+            assert_eq!(line, format!("{{\"version\":1,{expected}}}\n"));
+        }
     }
 }

@@ -6,7 +6,6 @@
 mod insert;
 mod text;
 mod tree;
-pub(super) mod value;
 
 use std::ops::Range;
 
@@ -19,11 +18,11 @@ use jsonc_parser::{
 };
 
 use super::key::{KeyPath, Step};
+use super::value::{self, Standing, Wanted};
 use super::{Code, Refusal, Splice};
 use insert::Additions;
 use text::{Text, encode, quote_of};
 use tree::Tree;
-use value::{Standing, Wanted};
 
 /// Objects and lists inside each other. Every reader recurses, so this bounds the stack they need.
 const DEEPEST: usize = 200;
@@ -439,11 +438,14 @@ mod tests {
             ("{ \"a\": 1, /* one */ }", "{ \"a\": 1, /* one */ \"port\": 9000, }"),
             ("{'a':1}", "{'a':1,'port':9000}"),
             ("{a:1}", "{a:1,port:9000}"),
+            ("{ a: 1, 'b-c': 2 }", "{ a: 1, 'b-c': 2, port: 9000 }"),
+            ("{ 'b-c': 2 }", "{ 'b-c': 2, 'port': 9000 }"),
             ("{ \"a\": 1, b: 2 }", "{ \"a\": 1, b: 2, port: 9000 }"),
             // Lines of their own.
             ("{\n  \"a\": 1\n}\n", "{\n  \"a\": 1,\n  \"port\": 9000\n}\n"),
             ("{\n\t\"a\" : 1\n}\n", "{\n\t\"a\" : 1,\n\t\"port\" : 9000\n}\n"),
             ("{\n    a: 1,\n}\n", "{\n    a: 1,\n    port: 9000,\n}\n"),
+            ("{\n  \"a\": 1  \n}\n", "{\n  \"a\": 1,  \n  \"port\": 9000\n}\n"),
             ("{\n  \"a\": 1 // note\n}\n", "{\n  \"a\": 1, // note\n  \"port\": 9000\n}\n"),
             ("{\n  \"a\": 1, // note\n}\n", "{\n  \"a\": 1, // note\n  \"port\": 9000,\n}\n"),
             (

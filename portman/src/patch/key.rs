@@ -120,7 +120,8 @@ impl fmt::Display for KeyPath {
                 Step::Index(index) => write!(f, "[{index}]")?,
                 Step::Name(name) => {
                     let dot = if place == 0 { "" } else { "." };
-                    let plain = !name.is_empty() && !name.contains(['.', '[', ']', '"', ' ']);
+                    let plain = !name.is_empty()
+                        && name.chars().all(|c| c.is_alphanumeric() || "_-$".contains(c));
                     if plain { write!(f, "{dot}{name}")? } else { write!(f, "{dot}\"{name}\"")? }
                 }
             }
@@ -135,8 +136,14 @@ mod tests {
 
     #[test]
     fn reads_and_prints_paths() {
-        for path in ["port", "server.port", "servers[0].port", "scripts.\"build.prod\"", "a[1][2]"]
-        {
+        for path in [
+            "port",
+            "server.port",
+            "servers[0].port",
+            "scripts.\"build.prod\"",
+            "proxy.\"/api\"",
+            "a[1][2]",
+        ] {
             assert_eq!(path.parse::<KeyPath>().unwrap().to_string(), path);
         }
     }

@@ -9,12 +9,14 @@ pub mod key;
 mod json;
 mod npm_script;
 mod toml;
+mod value;
+
 mod vite;
 
 use std::fmt;
 use std::ops::Range;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::port::Port;
 use key::KeyPath;
@@ -154,6 +156,17 @@ pub struct Patched {
     pub text: String,
     /// What differs, in the order of the text.
     pub changes: Vec<Change>,
+    /// How to get from the new text back to the old one, in the same order.
+    pub undo: Vec<Undo>,
+}
+
+/// One value in a patched text, and what stood in its place before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Undo {
+    /// Its bytes in the new text.
+    pub range: Range<usize>,
+    /// What stood there; nothing for an inserted value.
+    pub old: String,
 }
 
 impl Format {
@@ -193,8 +206,22 @@ pub fn patch(text: &str, format: &Format, edits: &[Edit]) -> Result<Patched, Pat
     splices.sort_by_key(|splice| (splice.range.start, splice.range.end));
     let after = spliced(body, &splices);
     read_back(body, &after, format, edits, &splices).map_err(|refusal| placed(body, refusal))?;
+    let undo = undo(text, bom, &splices);
     let changes = splices.into_iter().map(|splice| change(body, splice)).collect();
-    Ok(Patched { text: format!("{}{after}", &text[..bom]), changes })
+    Ok(Patched { text: format!("{}{after}", &text[..bom]), changes, undo })
+}
+
+/// Where the new values stand once all are made; `body` begins `bom` bytes into `text`.
+fn undo(text: &str, bom: usize, splices: &[Splice]) -> Vec<Undo> {
+    let (mut added, mut removed) = (0, 0);
+    let undo = |splice: &Splice| {
+        let start = bom + splice.range.start + added - removed;
+        added += splice.text.len();
+        removed += splice.range.len();
+        let old = text[bom..][splice.range.clone()].to_owned();
+        Undo { range: start..start + splice.text.len(), old }
+    };
+    splices.iter().map(undo).collect()
 }
 
 const BOM: &str = "\u{feff}";

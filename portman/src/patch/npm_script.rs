@@ -105,7 +105,7 @@ impl<'w> Command<'w> {
             return None;
         }
         match server.option(arguments) {
-            Some(number) => number,
+            Some(Says(number)) => number,
             None => self.settings.iter().rev().find_map(|word| word.setting_of("PORT")),
         }
     }
@@ -154,6 +154,9 @@ fn bin_of_a_package(words: &[Word]) -> usize {
     };
     script.filter(is_bin).unwrap_or(0)
 }
+
+/// What an option says; none when that is no certain port.
+struct Says(Option<Number>);
 
 /// A program that listens on a port it is given.
 struct Server {
@@ -237,26 +240,27 @@ impl Server {
         (self.with.is_empty() || self.with.contains(&first)) && !self.not_with.contains(&first)
     }
 
-    /// The last of its port options; an inner none is one that is there but says no certain number.
-    fn option(&self, arguments: &[Word]) -> Option<Option<Number>> {
-        let at = |place: usize| {
-            let word = &arguments[place];
-            self.options.iter().find_map(|option| {
-                let rest = word.says.strip_prefix(option)?;
-                let is_short = !option.starts_with("--");
-                match rest.strip_prefix('=') {
-                    _ if rest.is_empty() => {
-                        Some(arguments.get(place + 1).and_then(|value| value.port_from(0)))
-                    }
-                    Some(_) => Some(word.port_from(option.len() + 1)),
-                    None if is_short && rest.starts_with(|digit: char| digit.is_ascii_digit()) => {
-                        Some(word.port_from(option.len()))
-                    }
-                    None => None,
-                }
-            })
+    /// The last of its port options.
+    fn option(&self, arguments: &[Word]) -> Option<Says> {
+        (0..arguments.len()).rev().find_map(|place| self.option_at(arguments, place))
+    }
+
+    fn option_at(&self, arguments: &[Word], place: usize) -> Option<Says> {
+        let word = &arguments[place];
+        let says = |option: &&str| {
+            let value = word.says.strip_prefix(option)?;
+            let is_short = !option.starts_with("--");
+            if value.is_empty() {
+                Some(Says(arguments.get(place + 1).and_then(|word| word.port_from(0))))
+            } else if value.starts_with('=') {
+                Some(Says(word.port_from(option.len() + 1)))
+            } else if is_short && value.starts_with(|digit: char| digit.is_ascii_digit()) {
+                Some(Says(word.port_from(option.len())))
+            } else {
+                None
+            }
         };
-        (0..arguments.len()).rev().find_map(at)
+        self.options.iter().find_map(says)
     }
 }
 

@@ -4,17 +4,16 @@
 //! that is missing goes where its table already has its lines, so that no later header can claim it.
 
 mod insert;
+mod tree;
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 
-use toml_edit::{
-    Array, ArrayOfTables, Datetime, Document, InlineTable, Item, Table, TomlError, Value,
-};
+use toml_edit::{Array, ArrayOfTables, Document, InlineTable, Item, Table, TomlError, Value};
 
-use super::json::value::{self, Standing, Wanted};
 use super::key::{KeyPath, Step};
+use super::value;
 use super::{Code, Refusal, Splice};
+use tree::Tree;
 
 /// The splices that make `sets`; none for what is already so.
 pub(super) fn locate(text: &str, sets: &[(&KeyPath, &str)]) -> Result<Vec<Splice>, Refusal> {
@@ -53,98 +52,6 @@ pub(super) fn read_back(
         return Ok(());
     }
     Err(refused("the patched text differs in more than was asked for"))
-}
-
-/// What a file says, without how it says it.
-#[derive(Debug, PartialEq)]
-enum Tree {
-    Members(BTreeMap<String, Tree>),
-    Elements(Vec<Tree>),
-    Text(String),
-    Integer(i64),
-    /// The bits of a float: a `nan` equals itself here.
-    Float(u64),
-    Bool(bool),
-    Datetime(String),
-    /// Nothing yet: what was asked for goes here.
-    Missing,
-}
-
-impl Tree {
-    fn of_table(table: &Table) -> Self {
-        Self::Members(table.iter().map(|(name, item)| (name.to_owned(), Self::of(item))).collect())
-    }
-
-    fn of(item: &Item) -> Self {
-        match item {
-            Item::None => Self::Missing,
-            Item::Table(table) => Self::of_table(table),
-            Item::ArrayOfTables(tables) => {
-                Self::Elements(tables.iter().map(Self::of_table).collect())
-            }
-            Item::Value(value) => Self::of_value(value),
-        }
-    }
-
-    fn of_value(value: &Value) -> Self {
-        match value {
-            Value::String(text) => Self::Text(text.value().clone()),
-            Value::Integer(integer) => Self::Integer(*integer.value()),
-            Value::Float(float) => Self::Float(float.value().to_bits()),
-            Value::Boolean(boolean) => Self::Bool(*boolean.value()),
-            Value::Datetime(datetime) => Self::Datetime(datetime.value().to_string()),
-            Value::Array(array) => Self::Elements(array.iter().map(Self::of_value).collect()),
-            Value::InlineTable(table) => Self::Members(
-                table
-                    .iter()
-                    .map(|(name, value)| (name.to_owned(), Self::of_value(value)))
-                    .collect(),
-            ),
-        }
-    }
-
-    /// Gives the value at `steps` what `asked` means there. Where the way ends nothing changes, and the comparison
-    /// fails.
-    fn set(&mut self, steps: &[Step], asked: &str) {
-        let Some((step, rest)) = steps.split_first() else {
-            *self = self.wanted(asked);
-            return;
-        };
-        let next = match (self, step) {
-            (Self::Members(members), Step::Name(name)) => {
-                let missing =
-                    if rest.is_empty() { Self::Missing } else { Self::Members(BTreeMap::new()) };
-                Some(members.entry(name.clone()).or_insert(missing))
-            }
-            (Self::Elements(elements), Step::Index(index)) => elements.get_mut(*index),
-            _ => None,
-        };
-        if let Some(next) = next {
-            next.set(rest, asked);
-        }
-    }
-
-    fn wanted(&self, asked: &str) -> Self {
-        if let (Self::Datetime(_), Ok(wanted)) = (self, asked.parse::<Datetime>()) {
-            return Self::Datetime(wanted.to_string());
-        }
-        let standing = match self {
-            Self::Text(text) => Standing::Text(text),
-            Self::Integer(_) | Self::Float(_) => Standing::Number,
-            Self::Bool(_) => Standing::Bool,
-            _ => Standing::Nothing,
-        };
-        match Wanted::of(standing, asked) {
-            Wanted::Bool(wanted) => Self::Bool(wanted),
-            Wanted::Text(wanted) => Self::Text(wanted.into_owned()),
-            Wanted::Number(wanted) => match wanted.parse() {
-                Ok(wanted) if !matches!(self, Self::Float(_)) => Self::Integer(wanted),
-                _ => wanted
-                    .parse()
-                    .map_or(Self::Missing, |wanted: f64| Self::Float(wanted.to_bits())),
-            },
-        }
-    }
 }
 
 fn parse(text: &str) -> Result<Document<&str>, Refusal> {

@@ -19,7 +19,6 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use super::parse::{self, Diag};
 use super::{Activity, Ending, Limits, Socket};
 use crate::port::Port;
-use crate::process::Process;
 
 const LISTEN: u32 = 1 << 10;
 /// Linux 6.8 and later: bound, not connected, not listening. Earlier kernels answer with nothing.
@@ -133,12 +132,12 @@ fn is_gone(error: &io::Error) -> bool {
         || error.raw_os_error() == Some(Errno::SRCH.raw_os_error())
 }
 
-pub(crate) fn signal(process: Process, ending: Ending) -> io::Result<()> {
+pub(crate) fn signal(pid: u32, started_at: u64, ending: Ending) -> io::Result<()> {
     let signal = match ending {
         Ending::Terminate => Signal::TERM,
         Ending::Kill => Signal::KILL,
     };
-    let Some(pidfd) = pidfd(process)? else { return Ok(()) };
+    let Some(pidfd) = pidfd(pid, started_at)? else { return Ok(()) };
     match pidfd_send_signal(&pidfd, signal) {
         Ok(()) | Err(Errno::SRCH) => Ok(()),
         Err(error) => Err(error.into()),
@@ -146,31 +145,28 @@ pub(crate) fn signal(process: Process, ending: Ending) -> io::Result<()> {
 }
 
 /// A handle on exactly this process; none when it has ended.
-fn pidfd(process: Process) -> io::Result<Option<OwnedFd>> {
-    let pid = i32::try_from(process.pid).ok().and_then(Pid::from_raw);
-    let pid = pid.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
-    let pidfd = match pidfd_open(pid, PidfdFlags::empty()) {
+fn pidfd(pid: u32, started_at: u64) -> io::Result<Option<OwnedFd>> {
+    let raw = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    let raw = raw.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+    let pidfd = match pidfd_open(raw, PidfdFlags::empty()) {
         Ok(pidfd) => pidfd,
         Err(Errno::SRCH | Errno::INVAL) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
     // The handle is fixed now: if the start time still fits, it is this process and stays it.
-    Ok((started(process.pid)? == Some(process.started)).then_some(pidfd))
+    Ok((started(pid)? == Some(started_at)).then_some(pidfd))
 }
 
-pub(crate) fn wait_gone(processes: &[Process], deadline: Instant) -> io::Result<()> {
-    for &process in processes {
-        let Some(pidfd) = pidfd(process)? else { continue };
+pub(crate) fn wait_gone(pid: u32, started_at: u64, deadline: Instant) -> io::Result<()> {
+    let Some(pidfd) = pidfd(pid, started_at)? else { return Ok(()) };
+    loop {
         let left = deadline.saturating_duration_since(Instant::now());
         let left = Timespec::try_from(left).map_err(io::Error::other)?;
-        loop {
-            match poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&left)) {
-                Err(Errno::INTR) => {}
-                polled => break polled.map(drop)?,
-            }
+        match poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&left)) {
+            Err(Errno::INTR) => {}
+            polled => return Ok(polled.map(drop)?),
         }
     }
-    Ok(())
 }
 
 pub(crate) fn limits() -> io::Result<Limits> {

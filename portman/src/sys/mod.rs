@@ -5,7 +5,8 @@
 //! - `inode(socket)`: the number under which the system knows a socket of ours.
 //! - `holders(inodes)`: which processes have these sockets open. Processes we may not look into are left out.
 //! - `pids()`, `started(pid)`, `environment(pid)`: processes; a zombie has not `started`.
-//! - `signal(process, …)`, `wait_gone(processes, deadline)`: to exactly this process, never to a later one of its pid.
+//! - `signal(pid, started, …)`, `wait_gone(pid, started, deadline)`: of exactly this process, never of a later one that
+//!   has its pid.
 //! - `is_family_absent(error)`: this machine has no IPv6, or no IPv4.
 //! - `limits()`: which ports the system gives out or keeps by itself.
 //! - `keep_owner(file, like)`: a file that replaces another belongs to the same user.

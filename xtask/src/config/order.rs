@@ -57,7 +57,8 @@ fn cycle(named: &[Named<'_>], names: &[String], needs: &[Vec<usize>], done: &[us
         path[start..].iter().chain([&at]).map(|place| names[*place].as_str()).collect();
     let message = format!("services wait for each other: {}", circle.join(" → "));
     let hint = "take one of these out of a `depends-on`";
-    match named[at].depends_on.first() {
+    let link = needs[at].iter().position(|need| !done.contains(need)).unwrap_or_default();
+    match named[at].depends_on.get(link) {
         Some(value) => value.error(message, hint),
         None => Failure::new(Kind::Usage, message, hint),
     }

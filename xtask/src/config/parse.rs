@@ -22,6 +22,8 @@ pub(super) fn parse(shown: &Path, root: &Path, text: &str) -> Result<Stack, Fail
     let top = Table::new(&source, document.as_table(), "dev.toml");
     let pool = top.get("ports").map(|ports| pool(&ports)).transpose()?.unwrap_or_default();
     let Some(services) = top.get("services") else {
+        // Perhaps they are there, under another name.
+        top.finish()?;
         return Err(source.error(
             None,
             "no service is described",
@@ -291,4 +293,189 @@ fn assignments(set: &Value<'_>) -> Result<Vec<(KeyPath, String)>, Failure> {
         Ok((path, value.scalar()?))
     };
     table.entries().map(assignment).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::path::{Path, PathBuf};
+    use std::time::Duration;
+
+    use portman::allocate::Pool;
+    use portman::patch::Format;
+    use portman::port::Port;
+
+    use super::parse;
+    use crate::config::{
+        Host, Patch, PortWish, Ready, Restart, Service, Setup, Signal, Stack, Stop,
+    };
+    use crate::failure::{Failure, Kind};
+
+    fn fixtures() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/config")
+    }
+
+    fn parse_fixture(file: &Path) -> Result<Stack, Failure> {
+        let text = portman::fs::read(file).unwrap();
+        parse(Path::new("dev.toml"), &fixtures().join("root"), &text)
+    }
+
+    /// The fixtures in this folder, by name.
+    fn all_in(folder: &str, extension: &str) -> Vec<PathBuf> {
+        let entries = fixtures().join(folder).read_dir().unwrap();
+        let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+        files.retain(|file| file.extension().is_some_and(|found| found == extension));
+        files.sort();
+        files
+    }
+
+    /// The message and the first line of the hint. The folder of the fixtures is somewhere else on every machine.
+    fn told(failure: &Failure) -> String {
+        let hint = failure.hint.as_deref().unwrap_or_default().lines().next().unwrap_or_default();
+        let root = fixtures().join("root").display().to_string();
+        format!("{}\nhint: {hint}\n", failure.message).replace(&root, "ROOT")
+    }
+
+    #[test]
+    fn every_invalid_file_says_where_and_what_to_do() {
+        let mut wrong = String::new();
+        for file in all_in("invalid", "toml") {
+            let expected = portman::fs::read(&file.with_extension("stderr")).unwrap_or_default();
+            let found = match parse_fixture(&file) {
+                Err(failure) if failure.kind == Kind::Usage => told(&failure),
+                other => format!("not the failure of a wrong file: {other:?}\n"),
+            };
+            if found != expected {
+                wrong += &format!("{}\nfound:\n{found}expected:\n{expected}\n", file.display());
+            }
+        }
+        assert!(wrong.is_empty(), "\n{wrong}");
+        assert!(all_in("invalid", "toml").len() > 50, "the fixtures are not where they were");
+    }
+
+    #[test]
+    fn every_message_has_its_file() {
+        for message in all_in("invalid", "stderr") {
+            assert!(message.with_extension("toml").is_file(), "{}", message.display());
+        }
+    }
+
+    #[test]
+    fn every_valid_file_is_read() {
+        for file in all_in("valid", "toml") {
+            if let Err(failure) = parse_fixture(&file) {
+                panic!("{}: {}", file.display(), told(&failure));
+            }
+        }
+    }
+
+    fn web(root: &Path) -> Service {
+        Service {
+            name: "web".into(),
+            dir: root.to_owned(),
+            setup: None,
+            command: words(&["vite"]),
+            port: None,
+            host: Host::Localhost,
+            env: BTreeMap::new(),
+            depends_on: Vec::new(),
+            ready: Ready::None,
+            ready_timeout: Duration::from_mins(1),
+            restart: Restart::OnFailure,
+            stop: Stop { signal: Signal::Term, grace: Duration::from_secs(10) },
+            watch: Vec::new(),
+            patch: Vec::new(),
+        }
+    }
+
+    fn words(words: &[&str]) -> Vec<String> {
+        words.iter().map(|&word| word.to_owned()).collect()
+    }
+
+    #[test]
+    fn a_command_is_enough() {
+        let stack = parse_fixture(&fixtures().join("valid/minimal.toml")).unwrap();
+        let root = fixtures().join("root");
+        let services = vec![web(&root)];
+        assert_eq!(stack, Stack { root, pool: Pool::default(), services });
+    }
+
+    #[test]
+    fn every_key_has_its_effect() {
+        let stack = parse_fixture(&fixtures().join("valid/every-key.toml")).unwrap();
+        let root = fixtures().join("root");
+        let (backend, frontend) = (root.join("backend"), root.join("frontend"));
+        let config = Patch {
+            file: backend.join("config.json"),
+            format: Format::Json,
+            set: vec![
+                ("server.port".parse().unwrap(), "{port}".into()),
+                ("debug".parse().unwrap(), "false".into()),
+            ],
+        };
+        let vite =
+            Patch { file: frontend.join("vite.config.ts"), format: Format::Vite, set: Vec::new() };
+        let package = Patch {
+            file: frontend.join("package.json"),
+            format: Format::Package { script: "start".into() },
+            set: Vec::new(),
+        };
+        let env = [("API", "{backend.url}"), ("PORT", "1"), ("DEBUG", "true")];
+        let services = vec![
+            Service {
+                name: "backend".into(),
+                dir: backend,
+                command: words(&["cargo", "run", ""]),
+                port: Some(PortWish::Any),
+                ready: Ready::Tcp,
+                patch: vec![config],
+                ..web(&root)
+            },
+            Service {
+                name: "jobs".into(),
+                command: words(&["./jobs"]),
+                restart: Restart::Never,
+                ..web(&root)
+            },
+            Service {
+                name: "frontend".into(),
+                setup: Some(Setup {
+                    command: words(&["npm", "ci"]),
+                    unless: Some(frontend.join("node_modules")),
+                }),
+                command: words(&["npm", "run", "start", "--", "--open", "a b"]),
+                port: Port::new(5173).map(PortWish::Preferred),
+                host: Host::LoopbackV6,
+                env: env.map(|(name, value)| (name.into(), value.into())).into(),
+                depends_on: vec![0, 1],
+                ready: Ready::Http("/health".into()),
+                ready_timeout: Duration::from_secs(90),
+                restart: Restart::Always,
+                stop: Stop { signal: Signal::Int, grace: Duration::from_millis(500) },
+                watch: words(&["vite.config.ts", "plugins/**"]),
+                patch: vec![vite, package],
+                dir: frontend,
+            },
+        ];
+        let ranges = ["8000-8009", "9000-9000"].map(|range| range.parse().unwrap()).into();
+        assert_eq!(stack, Stack { root, pool: Pool { nearby: 5, ranges }, services });
+    }
+
+    #[test]
+    fn the_script_of_a_command_is_known_for_every_package_manager() {
+        for (command, expected) in [
+            ("npm run dev", Some("dev")),
+            ("npm --silent run-script serve -- --open", Some("serve")),
+            ("/usr/bin/pnpm dev", Some("dev")),
+            ("npm.cmd run dev", Some("dev")),
+            ("yarn start", Some("start")),
+            ("bun run web", Some("web")),
+            ("npm run", None),
+            ("npm", None),
+            ("cargo run", None),
+        ] {
+            let command: Vec<String> = command.split(' ').map(str::to_owned).collect();
+            assert_eq!(super::script(&command), expected, "{command:?}");
+        }
+    }
 }

@@ -16,6 +16,9 @@ use toml_edit::{ArrayOfTables, Document, Item, TableLike, Value as TomlValue};
 
 use crate::failure::{Failure, Kind};
 
+/// A longer time is not meant, and one that is long enough would not fit into a deadline.
+const LONGEST: Duration = Duration::from_hours(24);
+
 /// The file that is read.
 pub(super) struct Source<'a> {
     path: &'a Path,
@@ -234,8 +237,13 @@ impl<'a> Value<'a> {
     pub(super) fn duration(&self) -> Result<Duration, Failure> {
         let text = self.string()?;
         let hint = "write it like \"500ms\", \"10s\" or \"1m 30s\"";
-        humantime::parse_duration(text)
-            .map_err(|error| self.error(format!("{} is not a duration: {error}", self.name), hint))
+        let duration = humantime::parse_duration(text).map_err(|error| {
+            self.error(format!("{} is not a duration: {error}", self.name), hint)
+        })?;
+        if duration > LONGEST {
+            return Err(self.error(format!("{} is longer than a day", self.name), hint));
+        }
+        Ok(duration)
     }
 
     /// One of the words of `T`.

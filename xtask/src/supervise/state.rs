@@ -28,7 +28,7 @@ const STABLE: Duration = Duration::from_secs(30);
 /// This many ends …
 const CRASHES: usize = 5;
 /// … within this time are a crash loop.
-const CRASH_WINDOW: Duration = Duration::from_secs(60);
+const CRASH_WINDOW: Duration = Duration::from_mins(1);
 
 /// What the machine has to know about a service.
 #[derive(Debug, Clone)]
@@ -200,19 +200,19 @@ impl State {
     pub(super) fn step(&mut self, event: Event, now: Instant) -> Vec<Action> {
         match event {
             Event::Started { service, generation, pid } => {
-                self.started(service, generation, pid, now)
+                self.started(service, generation, pid, now);
             }
             Event::NotStarted { service, generation, reason, hint } => {
                 self.not_started(service, generation, reason, hint);
             }
             Event::Probed { service, generation, is_ready } => {
-                self.probed(service, generation, is_ready, now)
+                self.probed(service, generation, is_ready, now);
             }
             Event::Exited { service, generation, exit } => {
-                self.exited(service, generation, exit, now)
+                self.exited(service, generation, exit, now);
             }
             Event::Group { service, generation, is_empty } => {
-                self.group(service, generation, is_empty, now)
+                self.group(service, generation, is_empty, now);
             }
             Event::Changed { service } => self.lives[service].changed = Some(now),
             Event::Shutdown(request) => self.shutdown(request, now),
@@ -254,7 +254,8 @@ impl State {
             pid,
             restarts: life.restarts,
         }));
-        if !life.spec.is_probed {
+        // What failed beside it may have begun to stop it already.
+        if !life.spec.is_probed && matches!(life.phase, Phase::Starting { .. }) {
             self.ready(service, now, now);
         }
     }
@@ -319,6 +320,7 @@ impl State {
             return self.fail(service, format!("it ended with {exit} before it was ready"), None);
         }
         let again = match life.spec.restart {
+            _ if self.ending.is_some() => false,
             Restart::Never => false,
             Restart::OnFailure => failed,
             Restart::Always => true,
@@ -435,7 +437,7 @@ impl State {
         let generation = life.generation;
         match &mut life.phase {
             Phase::Starting { since, .. } if *since + life.spec.ready_timeout <= now => {
-                self.not_ready(service, now)
+                self.not_ready(service, now);
             }
             Phase::Starting { next_probe, .. } if next_probe.is_some_and(|at| at <= now) => {
                 *next_probe = None;
@@ -449,12 +451,12 @@ impl State {
                         .push(Action::Tell(Notice::Killing { service: life.spec.name.clone() }));
                     self.actions.push(Action::Kill { service, generation });
                 }
-                if look_at.is_some_and(|at| at <= now) {
-                    *look_at = None;
-                    self.actions.push(Action::LookForGroup { service, generation });
-                } else if kill_at.is_none() && *give_up_at <= now {
+                if kill_at.is_none() && *give_up_at <= now {
                     let then = *then;
                     self.stopped(service, then);
+                } else if look_at.is_some_and(|at| at <= now) {
+                    *look_at = None;
+                    self.actions.push(Action::LookForGroup { service, generation });
                 }
             }
             Phase::Pausing { until } if *until <= now => life.phase = Phase::Waiting,
@@ -490,7 +492,7 @@ impl State {
         let life = &mut self.lives[service];
         match &mut life.phase {
             Phase::Starting { .. } | Phase::Ready { .. } => {
-                self.begin_stop(service, Then::StartAgain, now)
+                self.begin_stop(service, Then::StartAgain, now);
             }
             Phase::Stopping { then, .. } => *then = Then::StartAgain,
             Phase::Pausing { .. } | Phase::Over { .. } => life.phase = Phase::Waiting,
@@ -586,3 +588,8 @@ impl Life {
         }
     }
 }
+
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod tests;

@@ -7,8 +7,8 @@ use jsonc_parser::common::Ranged;
 use jsonc_parser::tokens::{Token, TokenAndRange};
 
 use super::text::{encode, is_identifier, quote_of, quoted};
-use super::value::{self, Standing, Wanted};
 use super::{File, KeyPath, Place, Splice};
+use crate::patch::value::{self, Standing, Wanted};
 
 /// New members, collected by object, so that those of one come out in order.
 #[derive(Default)]
@@ -175,7 +175,10 @@ impl<'t> File<'t> {
         let colon = &text[last.name.end()..last.value.start()];
         let colon = if colon.trim() == ":" && !colon.contains('\n') { colon } else { ": " };
         let padded = text[object.range.start + 1..].starts_with(char::is_whitespace);
-        let quote = match &last.name {
+        // A name that has quotes because it needs them does not show what the others do.
+        let free =
+            object.properties.iter().rev().find(|member| is_identifier(member.name.as_str()));
+        let key_quote = match &free.unwrap_or(last).name {
             ObjectPropName::String(name) => Some(quote_of(&text[name.start()..])),
             ObjectPropName::Word(_) => None,
         };
@@ -185,7 +188,7 @@ impl<'t> File<'t> {
             gap: if padded || colon.ends_with(' ') { " " } else { "" },
             pad: if padded { " " } else { "" },
             colon,
-            key_quote: quote,
+            key_quote,
             quote: self.quote_before(object.range.end),
             unit: self.unit(),
         }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::value::Wanted;
+use crate::patch::value::Wanted;
 
 /// A string of the file, decoded, that knows where each of its characters was written.
 #[derive(Debug)]

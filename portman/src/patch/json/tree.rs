@@ -7,8 +7,8 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use super::value::{Standing, Wanted};
 use super::{Step, is_same_number};
+use crate::patch::value::{Standing, Wanted};
 
 #[derive(Debug, PartialEq)]
 pub(super) enum Tree {

@@ -187,8 +187,8 @@ impl<'t> Additions<'t> {
 
     /// A member inside the braces of `table`.
     fn in_braces(&mut self, table: &InlineTable, names: &[&str], key: &KeyPath, asked: &str) {
-        let braces = table.span().unwrap_or_default();
-        let (open, close) = (braces.start + 1, braces.end.saturating_sub(1));
+        let Some(braces) = table.span() else { return };
+        let (open, close) = (braces.start + 1, braces.end - 1);
         let Some(last) = inline_entries(table).into_iter().max_by_key(|entry| entry.value.end)
         else {
             return self.in_empty_braces(open, close, names, key, asked);

@@ -8,34 +8,41 @@
 const MAX_OPEN: usize = 200;
 
 /// Operators and keywords in one expression, at most: `!!!!x`, `a => b => c`, `a ? b : c ? d : e`.
-const MAX_RUN: usize = 250;
+const MAX_RUN: usize = 500;
 
 /// The byte where the text nests deeper than the limits.
 pub(super) fn too_deep(text: &str) -> Option<usize> {
-    let mut open: usize = 0;
-    let mut run: usize = 0;
+    // For each open bracket, and the file itself: the run that has led there.
+    let mut runs = vec![0_usize];
+    let mut total = 0;
     let mut before = b';';
+    let mut is_new_line = false;
     let mut skim = Skim { bytes: text.as_bytes(), at: 0 };
     while let Some((offset, byte)) = skim.next(before) {
-        match byte {
-            b'(' | b'[' | b'{' => open += 1,
-            b')' | b']' | b'}' => open = open.saturating_sub(1),
-            _ => {}
+        if byte == b'\n' {
+            is_new_line = true;
+            continue;
+        }
+        let run = runs.last_mut()?;
+        // A line that neither begins with an operator nor follows one is a statement of its own.
+        let is_statement = is_new_line && !is_operator(before) && !is_operator(byte);
+        if is_statement || matches!(byte, b';' | b',') {
+            total -= *run;
+            *run = 0;
+        }
+        if is_operator(byte) || (byte == WORD && matches!(before, WORD | b')')) {
+            *run += 1;
+            total += 1;
         }
         match byte {
-            b';' | b',' | b'{' | b'}' => run = 0,
-            // A line that neither ends nor begins with an operator is a statement of its own.
-            b'\n' if !is_operator(before) && !skim.ahead().is_some_and(is_operator) => run = 0,
-            WORD if before == WORD || before == b')' => run += 1,
-            byte if is_operator(byte) => run += 1,
+            b'(' | b'[' | b'{' => runs.push(0),
+            b')' | b']' | b'}' if runs.len() > 1 => total -= runs.pop()?,
             _ => {}
         }
-        if open > MAX_OPEN || run > MAX_RUN {
+        if runs.len() > MAX_OPEN || total > MAX_RUN {
             return Some(offset);
         }
-        if byte != b'\n' {
-            before = byte;
-        }
+        (before, is_new_line) = (byte, false);
     }
     None
 }

@@ -11,13 +11,14 @@ use oxc_span::{GetSpan, Span};
 use super::super::Splice;
 use super::resolve::Module;
 use super::value::{Style, written};
+use super::want::range;
 
 /// A member that is missing.
 pub(super) struct Insert<'a> {
     /// The object that lacks it.
     pub(super) object: &'a ObjectExpression<'a>,
     /// The whole path, for people and for what is to be made.
-    pub(super) path: Vec<&'static str>,
+    pub(super) path: &'static [&'static str],
     /// How many steps of the path exist.
     pub(super) depth: usize,
     /// What it says.
@@ -26,7 +27,17 @@ pub(super) struct Insert<'a> {
     pub(super) literal: String,
 }
 
-impl Insert<'_> {
+impl<'a> Insert<'a> {
+    /// A number, or a word such as `true`.
+    pub(super) fn new(
+        object: &'a ObjectExpression<'a>,
+        path: &'static [&'static str],
+        depth: usize,
+        says: String,
+    ) -> Self {
+        Self { object, path, depth, literal: says.clone(), says }
+    }
+
     /// What the value is called.
     pub(super) fn key(&self) -> String {
         self.path.join(".")
@@ -53,9 +64,10 @@ struct Quotes<'t> {
 impl<'a> Visit<'a> for Quotes<'_> {
     fn enter_node(&mut self, kind: AstKind<'a>) {
         if let AstKind::StringLiteral(string) = kind {
-            match string.span.source_text(self.text).starts_with('"') {
-                true => self.double += 1,
-                false => self.single += 1,
+            if string.span.source_text(self.text).starts_with('"') {
+                self.double += 1;
+            } else {
+                self.single += 1;
             }
         }
     }
@@ -74,15 +86,12 @@ pub(super) fn splices(module: &Module<'_>, inserts: &[Insert<'_>]) -> Vec<Splice
             inserts.iter().filter(|insert| insert.object.span == object.span).collect::<Vec<_>>();
         let spot = Spot::of(module, object);
         let members = members(&wanted, 0, key_quotes(module, object));
-        let names = |of: fn(&Insert<'_>) -> String| {
-            wanted.iter().map(|insert| of(insert)).collect::<Vec<_>>().join(", ")
-        };
         Splice {
-            range: spot.at.start as usize..spot.at.end as usize,
+            range: range(spot.at),
             text: spot.text(module.text, &members),
-            key: names(|insert| insert.key()),
+            key: wanted.iter().map(|insert| insert.key()).collect::<Vec<_>>().join(", "),
             old: None,
-            new: names(|insert| insert.says.clone()),
+            new: wanted.iter().map(|insert| insert.says.as_str()).collect::<Vec<_>>().join(", "),
         }
     };
     objects.into_iter().map(splice).collect()
@@ -90,8 +99,13 @@ pub(super) fn splices(module: &Module<'_>, inserts: &[Insert<'_>]) -> Vec<Splice
 
 /// The members that `wanted` make, those with the same first step as one.
 fn members(wanted: &[&Insert<'_>], from: usize, quotes: Option<char>) -> Vec<String> {
-    let mut names: Vec<&str> = wanted.iter().map(|insert| insert.missing()[from]).collect();
-    names.dedup();
+    let mut names: Vec<&str> = Vec::new();
+    for insert in wanted {
+        let name = insert.missing()[from];
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
     let mut members = Vec::new();
     for name in names {
         let of_it = wanted
@@ -150,49 +164,59 @@ impl Spot {
         let (open, close) = (object.span.start + 1, object.span.end - 1);
         let has_line_break =
             |from: u32, to: u32| text[from as usize..to as usize].contains(LINE_ENDS);
-        let Some(last) = object.properties.last() else {
-            return if has_line_break(open, close) {
-                let indent = format!(
-                    "{}{}",
-                    indentation(text, object.span.start),
-                    unit(text, object.span.start)
-                );
-                Self::line_behind(module, open, indent, false)
-            } else {
-                let blank = text[open as usize..close as usize].trim().is_empty();
-                let at = if blank { Span::new(open, close) } else { Span::empty(open) };
-                Self { at, shape: Shape::Only { blank } }
-            };
+        let (Some(first), Some(last)) = (object.properties.first(), object.properties.last())
+        else {
+            let indent = format!("{}{}", indentation(text, object.span.start), unit(text));
+            let lines = has_line_break(open, close)
+                .then(|| Self::line_behind(module, open, close, indent, false));
+            let blank = text[open as usize..close as usize].trim().is_empty();
+            let at = if blank { Span::new(open, close) } else { Span::empty(open) };
+            return lines.flatten().unwrap_or(Self { at, shape: Shape::Only { blank } });
         };
-        let first = object.properties.first().unwrap_or(last);
-        let comma = comma_behind(module, last.span().end, close);
-        let behind = comma.map_or(last.span().end, |comma| comma + 1);
-        let indent = || indentation(text, last.span().start);
+        let (first, last) = (first.span(), last.span());
+        let comma = comma_behind(module, last.end, close);
+        let behind = comma.map_or(last.end, |comma| comma + 1);
         let has_spread = object
             .properties
             .iter()
             .any(|property| matches!(property, ObjectPropertyKind::SpreadProperty(_)));
-        let own_lines = has_line_break(open, first.span().start);
-        if own_lines && comma.is_some() && has_line_break(behind, close) {
-            Self::line_behind(module, behind, indent(), false)
-        } else if own_lines && comma.is_none() && !has_spread {
-            Self::line_behind(module, open, indentation(text, first.span().start), false)
-        } else if own_lines && comma.is_none() && has_line_break(behind, close) {
-            Self::line_behind(module, behind, indent(), true)
-        } else {
-            Self { at: Span::empty(behind), shape: Shape::Inline { comma: comma.is_some() } }
-        }
+        let own_lines = has_line_break(open, first.start).then(|| {
+            if comma.is_none() && !has_spread {
+                Self::line_behind(module, open, first.start, indentation(text, first.start), false)
+            } else {
+                Self::line_behind(
+                    module,
+                    behind,
+                    close,
+                    indentation(text, last.start),
+                    comma.is_none(),
+                )
+            }
+        });
+        let inline =
+            Self { at: Span::empty(behind), shape: Shape::Inline { comma: comma.is_some() } };
+        own_lines.flatten().unwrap_or(inline)
     }
 
-    /// At the end of the line that `from` is in, behind its comments.
-    fn line_behind(module: &Module<'_>, from: u32, indent: String, comma_first: bool) -> Self {
+    /// At the end of the line that `from` is in, behind its comments; none when something else stands in that line.
+    fn line_behind(
+        module: &Module<'_>,
+        from: u32,
+        to: u32,
+        indent: String,
+        comma_first: bool,
+    ) -> Option<Self> {
         let end = line_end(module, from);
-        let ending = ["\r\n", "\n", "\r", "\u{2028}", "\u{2029}"]
-            .into_iter()
-            .find(|ending| module.text[end as usize..].starts_with(ending))
-            .unwrap_or("\n");
+        if end >= to {
+            return None;
+        }
+        let rest = &module.text[end as usize..];
+        let ending = LINE_ENDINGS.into_iter().find(|ending| rest.starts_with(ending))?;
         let start = if comma_first { from } else { end };
-        Self { at: Span::new(start, end), shape: Shape::Lines { ending, indent, comma_first } }
+        Some(Self {
+            at: Span::new(start, end),
+            shape: Shape::Lines { ending, indent, comma_first },
+        })
     }
 
     fn text(&self, text: &str, members: &[String]) -> String {
@@ -200,23 +224,22 @@ impl Spot {
             Shape::Only { blank } => {
                 format!(" {}{}", members.join(", "), if *blank { " " } else { "" })
             }
-            Shape::Inline { comma: true } => {
-                members.iter().map(|member| format!(" {member},")).collect()
-            }
-            Shape::Inline { comma: false } => {
-                members.iter().map(|member| format!(", {member}")).collect()
-            }
-            Shape::Lines { ending, indent, comma_first: false } => {
-                members.iter().map(|member| format!("{ending}{indent}{member},")).collect()
-            }
-            Shape::Lines { ending, indent, comma_first: true } => {
+            Shape::Inline { comma: true } => format!(" {},", members.join(", ")),
+            Shape::Inline { comma: false } => format!(", {}", members.join(", ")),
+            Shape::Lines { ending, indent, comma_first } => {
                 let lines = members.join(&format!(",{ending}{indent}"));
-                format!(",{}{ending}{indent}{lines}", self.at.source_text(text))
+                if *comma_first {
+                    format!(",{}{ending}{indent}{lines}", self.at.source_text(text))
+                } else {
+                    format!("{ending}{indent}{lines},")
+                }
             }
         }
     }
 }
 
+/// The longest first, because each is looked for as a whole.
+const LINE_ENDINGS: [&str; 5] = ["\r\n", "\n", "\r", "\u{2028}", "\u{2029}"];
 const LINE_ENDS: [char; 4] = ['\n', '\r', '\u{2028}', '\u{2029}'];
 
 /// The comma behind a member, comments passed over.
@@ -259,7 +282,15 @@ fn indentation(text: &str, at: u32) -> String {
     line.chars().take_while(|letter| matches!(letter, ' ' | '\t')).collect()
 }
 
-/// One level of indentation: that of the line, if it is indented at all.
-fn unit(text: &str, at: u32) -> &'static str {
-    if indentation(text, at).starts_with('\t') || text.contains("\n\t") { "\t" } else { "  " }
+/// One level of indentation, as the least indented line of the file has it.
+fn unit(text: &str) -> String {
+    let indented = text.lines().map(|line| &line[..line.len() - line.trim_start().len()]);
+    // One blank is how the lines of a comment begin.
+    let least =
+        indented.filter(|white| white.len() > 1 || *white == "\t").min_by_key(|white| white.len());
+    match least {
+        Some(white) if white.starts_with('\t') => "\t".to_owned(),
+        Some(white) if white.trim_matches(' ').is_empty() => white.to_owned(),
+        _ => "  ".to_owned(),
+    }
 }

@@ -3,25 +3,32 @@
 //! Nothing is evaluated. A value is changed only where its bytes are certain; what the file computes is refused, with
 //! the variable's name where that is certain.
 
-mod computed;
 mod depth;
-mod export;
-mod insert;
-mod names;
-mod proxy;
-mod resolve;
-mod same;
-mod server;
 mod source;
+
+mod computed;
+mod config;
+mod names;
+mod place;
+mod resolve;
 mod value;
+
+mod own;
+mod proxy;
+mod set;
+
+mod insert;
+mod leaf;
 mod want;
+
+mod same;
 
 #[cfg(test)]
 mod tests;
 
 use super::{Edit, Refusal, Splice};
 use crate::port::Port;
-use computed::Instead;
+use computed::{Instead, mentions};
 use resolve::Module;
 use want::Wants;
 
@@ -44,12 +51,16 @@ pub(super) fn read_back(
 }
 
 fn splices(module: &Module<'_>, edits: &[Edit]) -> Result<Vec<Splice>, Refusal> {
-    let config = module.config().map_err(|stuck| computed::stuck(&stuck, &instead(edits)))?;
+    let config = match module.config() {
+        Ok(config) => config,
+        Err(_) if nothing_to_follow(module, edits) => return Ok(Vec::new()),
+        Err(stuck) => return Err(computed::stuck(&stuck, &instead(edits))),
+    };
     let mut wants = Wants::default();
     for edit in edits {
         match edit {
-            &Edit::Own { old, new } => server::own(module, &config, (old, new), &mut wants)?,
-            Edit::Set { key, value } => server::set(module, &config, key, value, &mut wants)?,
+            &Edit::Own { old, new } => own::listen(module, &config, (old, new), &mut wants)?,
+            Edit::Set { key, value } => set::set(module, &config, key, value, &mut wants)?,
             Edit::Peer { .. } => {}
         }
     }
@@ -64,6 +75,14 @@ fn moves(edits: &[Edit]) -> Vec<(Port, Port)> {
         _ => None,
     };
     edits.iter().filter_map(moved).collect()
+}
+
+/// Only peers moved, and the file says none of their ports: then it does not matter what it exports.
+fn nothing_to_follow(module: &Module<'_>, edits: &[Edit]) -> bool {
+    edits.iter().all(|edit| match edit {
+        Edit::Peer { old, .. } => mentions(module, module.program.span, &old.to_string()).is_none(),
+        Edit::Own { .. } | Edit::Set { .. } => false,
+    })
 }
 
 /// What the user can do about a config that cannot be followed at all.

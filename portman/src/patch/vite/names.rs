@@ -7,8 +7,8 @@ use std::ops::Range;
 
 use oxc_ast::AstKind;
 use oxc_ast::ast::{
-    BindingIdentifier, CallExpression, Expression, Function, IdentifierReference, ModuleExportName,
-    Program, UnaryOperator,
+    BindingIdentifier, BindingProperty, CallExpression, Expression, Function, IdentifierReference,
+    ModuleExportName, Program, PropertyKey, UnaryOperator,
 };
 use oxc_ast_visit::Visit;
 use oxc_span::{GetSpan, Span};
@@ -217,10 +217,10 @@ impl<'a> Reader<'a> {
 
 fn member<'a>(
     of: Option<&'a Expression<'a>>,
-    property: &'a oxc_ast::ast::BindingProperty<'a>,
+    property: &'a BindingProperty<'a>,
     default: Option<&'a Expression<'a>>,
 ) -> Origin<'a> {
-    let oxc_ast::ast::PropertyKey::StaticIdentifier(name) = &property.key else {
+    let PropertyKey::StaticIdentifier(name) = &property.key else {
         return Origin::Unknown;
     };
     of.map_or(Origin::Unknown, |of| Origin::Member { of, member: name.name.as_str(), default })
@@ -243,9 +243,13 @@ fn is_scope(kind: AstKind<'_>) -> bool {
     )
 }
 
+/// The member of a name that comes first in `name.first.second`; none when it is computed.
+#[derive(Clone, Copy)]
+struct First<'a>(Option<&'a str>);
+
 /// What is done with the name at `span`, below the nodes `above`.
 fn usage<'a>(above: &[AstKind<'a>], mut span: Span) -> Usage<'a> {
-    let mut first_member = None;
+    let mut first_member: Option<First<'a>> = None;
     for &kind in above.iter().rev() {
         match kind {
             AstKind::ParenthesizedExpression(_)
@@ -255,14 +259,14 @@ fn usage<'a>(above: &[AstKind<'a>], mut span: Span) -> Usage<'a> {
             | AstKind::TSTypeAssertion(_)
             | AstKind::ChainExpression(_) => {}
             AstKind::StaticMemberExpression(member) if member.object.span() == span => {
-                first_member = first_member.or(Some(Some(member.property.name.as_str())));
+                first_member = first_member.or(Some(First(Some(member.property.name.as_str()))));
             }
             AstKind::ComputedMemberExpression(member) if member.object.span() == span => {
                 let name = match &member.expression {
                     Expression::StringLiteral(name) => Some(name.value.as_str()),
                     _ => None,
                 };
-                first_member = first_member.or(Some(name));
+                first_member = first_member.or(Some(First(name)));
             }
             _ => return usage_in(kind, span, first_member),
         }
@@ -272,9 +276,9 @@ fn usage<'a>(above: &[AstKind<'a>], mut span: Span) -> Usage<'a> {
 }
 
 /// What the node `kind` does with the expression at `span` in it: a name, or a member of one.
-fn usage_in<'a>(kind: AstKind<'a>, span: Span, first_member: Option<Option<&'a str>>) -> Usage<'a> {
-    let changed = first_member.map_or(Usage::Assigned, Usage::MemberChanged);
-    let read = first_member.map_or(Usage::Whole, Usage::Member);
+fn usage_in<'a>(kind: AstKind<'a>, span: Span, first_member: Option<First<'a>>) -> Usage<'a> {
+    let changed = first_member.map_or(Usage::Assigned, |First(name)| Usage::MemberChanged(name));
+    let read = first_member.map_or(Usage::Whole, |First(name)| Usage::Member(name));
     match kind {
         AstKind::AssignmentExpression(assignment) if assignment.left.span() == span => changed,
         AstKind::ForInStatement(it) if it.left.span() == span => changed,
@@ -295,16 +299,15 @@ fn usage_in<'a>(kind: AstKind<'a>, span: Span, first_member: Option<Option<&'a s
             Some(_) => changed,
             None => Usage::Argument(call),
         },
-        AstKind::NewExpression(_) => {
-            first_member.map_or(Usage::MemberChanged(None), Usage::MemberChanged)
-        }
+        AstKind::NewExpression(_) => first_member
+            .map_or(Usage::MemberChanged(None), |First(name)| Usage::MemberChanged(name)),
         _ => read,
     }
 }
 
 /// `name()` reads a name; `name.list.push()` may change `list`.
-fn changed_by_call(first_member: Option<Option<&str>>) -> Usage<'_> {
-    first_member.map_or(Usage::Whole, Usage::MemberChanged)
+fn changed_by_call(first_member: Option<First<'_>>) -> Usage<'_> {
+    first_member.map_or(Usage::Whole, |First(name)| Usage::MemberChanged(name))
 }
 
 fn is_console(call: &CallExpression<'_>) -> bool {

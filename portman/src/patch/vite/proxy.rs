@@ -8,7 +8,8 @@ use oxc_span::{GetSpan, Span};
 use super::super::key::KeyPath;
 use super::super::{Code, Refusal};
 use super::computed::{self, Instead, mentions};
-use super::resolve::{Config, Member, Module, Reached, Stuck};
+use super::config::Config;
+use super::resolve::{Member, Module, Reached, Stuck};
 use super::value::{Hole, Piece, Style, pieces, written};
 use super::want::{Use, Want, Wants};
 use crate::port::Port;
@@ -18,7 +19,7 @@ const THIS_MACHINE: [&str; 4] = ["localhost", "127.0.0.1", "[::1]", "0.0.0.0"];
 
 /// A proxy target at this machine.
 pub(super) struct Target<'a> {
-    /// What it is called: `server.proxy./api.target`.
+    /// What it is called: `server.proxy."/api".target`.
     pub(super) key: String,
     /// The port it points at.
     pub(super) port: Port,
@@ -64,7 +65,7 @@ pub(super) fn follow<'a>(
     }
     for target in &proxies.targets {
         if let Some(new) = moved(target.port, moves) {
-            wants.changes.push(target.want(new));
+            wants.changes.push(target.want(module, new));
         }
     }
     Ok(())
@@ -221,17 +222,18 @@ fn holder(pieces: &[Piece], digits: &Range<usize>) -> Option<(usize, Span)> {
 }
 
 impl Target<'_> {
-    fn want(&self, new: Port) -> Want {
+    fn want(&self, module: &Module<'_>, new: Port) -> Want {
         let mut moved = self.url.clone();
         moved.replace_range(self.digits.clone(), &new.to_string());
         let holder = &self.pieces[self.holder];
-        let through = holder.through.iter().enumerate().map(|(depth, hole)| Use {
-            link: hole.link.clone(),
-            at: hole.hole.unwrap_or(hole.link.at),
-            text: match self.shorthand.filter(|_| depth == 0 && hole.hole.is_none()) {
-                Some(name) => format!("{name}: {}", self.instead_of(depth, hole, new)),
-                None => self.instead_of(depth, hole, new),
-            },
+        let through = holder.through.iter().enumerate().map(|(depth, hole)| {
+            let text = self.instead_of(depth, hole, new);
+            let (at, text) = match (hole.hole, self.shorthand) {
+                (Some((hole, template)), _) => (template, filled(module, template, hole, &text)),
+                (None, Some(name)) if depth == 0 => (hole.link.at, format!("{name}: {text}")),
+                (None, _) => (hole.link.at, text),
+            };
+            Use { link: hole.link.clone(), at, text }
         });
         Want {
             key: self.key.clone(),
@@ -274,6 +276,13 @@ impl Target<'_> {
         says.replace_range(self.digits.start - start..self.digits.end - start, &new.to_string());
         says
     }
+}
+
+/// The template with a hole filled. It is replaced as a whole, because it has one hole less then.
+fn filled(module: &Module<'_>, template: Span, hole: Span, text: &str) -> String {
+    let before = Span::new(template.start, hole.start).source_text(module.text);
+    let behind = Span::new(hole.end, template.end).source_text(module.text);
+    format!("{before}{text}{behind}")
 }
 
 /// The port of a URL whose host is this machine, and where its digits stand.

@@ -4,6 +4,7 @@
 //! trees node by node, the values that the two configs say, and what is left to change.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use oxc_ast::ast::{Expression, ObjectExpression, ObjectPropertyKind};
 use oxc_ast::{AstKind, AstType};
@@ -12,8 +13,9 @@ use oxc_span::{GetSpan, Span};
 
 use super::super::key::Step;
 use super::super::{Code, Edit, Refusal, Splice, spliced};
+use super::config::Config;
 use super::proxy::{Proxies, moved};
-use super::resolve::{Config, Module};
+use super::resolve::Module;
 use super::value::{literal, pieces};
 use super::{moves, source};
 use crate::port::Port;
@@ -28,21 +30,27 @@ pub(super) fn read_back(
     if spliced(before, splices) != after {
         return Err(refusal(0, "bytes outside the changed values differ"));
     }
-    let before = source::parsed(before, Reading::of)?;
-    let after_says = source::parsed(after, Reading::of)?;
-    if kept(&before.nodes, splices, Side::Before) != kept(&after_says.nodes, splices, Side::After) {
+    if splices.is_empty() {
+        return Ok(());
+    }
+    let was = source::parsed(before, Reading::of)?;
+    let is = source::parsed(after, Reading::of)?;
+    if was.comments != is.comments {
+        return Err(refusal(0, "a comment differs"));
+    }
+    if kept(&was.nodes, splices, Side::Before) != kept(&is.nodes, splices, Side::After) {
         return Err(refusal(0, "the syntax around the changed values differs"));
     }
-    if let Some(path) = before.unasked(&after_says, edits) {
+    if let Some(path) = was.unasked(&is, edits) {
         return Err(refusal(0, &format!("`{}` differs, which nobody asked for", path.join("."))));
     }
-    if before.targets_after(&moves(edits)) != after_says.targets {
+    if was.targets_after(&moves(edits)) != is.targets {
         return Err(refusal(0, "the proxies do not point where they should"));
     }
     // Whether peers moved was just seen; asked again, a port that two of them swapped would move back.
-    let own =
-        edits.iter().filter(|edit| !matches!(edit, Edit::Peer { .. })).cloned().collect::<Vec<_>>();
-    match super::locate(after, &own)?.first() {
+    let is_peer = |edit: &&Edit| matches!(edit, Edit::Peer { .. });
+    let others = edits.iter().filter(|edit| !is_peer(edit)).cloned().collect::<Vec<_>>();
+    match super::locate(after, &others)?.first() {
         None => Ok(()),
         Some(left) => {
             Err(refusal(left.range.start, &format!("`{}` still says something else", left.key)))
@@ -58,6 +66,7 @@ fn refusal(offset: usize, message: &str) -> Refusal {
 /// What one reading of a file finds.
 struct Reading {
     nodes: Vec<Node>,
+    comments: Vec<String>,
     says: Values,
     targets: Vec<(String, Port)>,
 }
@@ -73,7 +82,10 @@ impl Reading {
             module.config().map_err(|stuck| refusal(stuck.at.start as usize, &stuck.why))?;
         let targets = Proxies::of(module, &config).targets;
         let targets = targets.into_iter().map(|target| (target.key, target.port)).collect();
-        Ok(Self { nodes: nodes.0, says: values(module, &config), targets })
+        let comments = module.program.comments.iter();
+        let comments =
+            comments.map(|comment| comment.span.source_text(module.text).to_owned()).collect();
+        Ok(Self { nodes: nodes.0, comments, says: values(module, &config), targets })
     }
 
     /// The first value that differs from `after` without an edit that asks for it.
@@ -98,14 +110,16 @@ fn asks(edit: &Edit, path: &[String]) -> bool {
             path.as_slice(),
             ["server", "port" | "strictPort"] | ["server", "hmr", "port" | "clientPort"]
         ),
+        // `const proxy = …` may serve the preview too, and what moved has moved for both.
         Edit::Peer { .. } => {
-            path.iter().skip_while(|step| **step == BELOW).take(2).eq(&["server", "proxy"])
+            let mut path = path.iter().skip_while(|step| **step == BELOW);
+            matches!((path.next(), path.next()), (Some(&("server" | "preview")), Some(&"proxy")))
         }
-        Edit::Set { key, .. } => key.steps().iter().eq(path
-            .iter()
-            .map(|name| Step::Name((*name).to_owned()))
-            .collect::<Vec<_>>()
-            .iter()),
+        Edit::Set { key, .. } => {
+            let is = |step: &Step, name: &str| matches!(step, Step::Name(step) if step == name);
+            key.steps().len() == path.len()
+                && key.steps().iter().zip(&path).all(|(step, name)| is(step, name))
+        }
     }
 }
 
@@ -117,49 +131,42 @@ impl<'a> Visit<'a> for Nodes {
     }
 }
 
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy)]
 enum Side {
     Before,
     After,
 }
 
-/// The nodes that no splice made or removed, with the places they have afterwards.
+/// The nodes that no splice made or removed, with the places they have afterwards. The splices are in order.
 fn kept(nodes: &[Node], splices: &[Splice], side: Side) -> Vec<(AstType, usize, usize)> {
-    let (mut ranges, mut grown) = (Vec::new(), 0);
+    let (mut ranges, mut added, mut removed) = (Vec::new(), 0, 0);
     for splice in splices {
-        let start = splice.range.start + grown - splices_removed(splices, splice.range.start);
-        grown += splice.text.len();
+        let start = splice.range.start + added - removed;
+        added += splice.text.len();
+        removed += splice.range.len();
         ranges.push(match side {
             Side::Before => splice.range.clone(),
             Side::After => start..start + splice.text.len(),
         });
     }
-    let inside = |start: usize, end: usize| {
-        ranges.iter().any(|range| range.start <= start && end <= range.end)
+    let is_outside = |span: Span| {
+        let is_in = |range: &Range<usize>| {
+            range.start <= span.start as usize && span.end as usize <= range.end
+        };
+        !ranges.iter().any(is_in)
     };
-    let nodes = nodes.iter().map(|&(kind, span)| (kind, span.start as usize, span.end as usize));
-    let outside = nodes.filter(|&(_, start, end)| !inside(start, end));
-    match side {
-        Side::After => outside.collect(),
-        Side::Before => outside
-            .map(|(kind, start, end)| {
-                (kind, shifted(start, true, splices), shifted(end, false, splices))
-            })
-            .collect(),
-    }
-}
-
-/// Bytes that splices before `offset` remove.
-fn splices_removed(splices: &[Splice], offset: usize) -> usize {
-    splices
-        .iter()
-        .filter(|splice| splice.range.end <= offset && !splice.range.is_empty())
-        .map(|splice| splice.range.len())
-        .sum()
+    let place = |(kind, span): Node| match side {
+        Side::After => (kind, span.start as usize, span.end as usize),
+        Side::Before => {
+            (kind, shifted(span.start, true, splices), shifted(span.end, false, splices))
+        }
+    };
+    nodes.iter().copied().filter(|&(_, span)| is_outside(span)).map(place).collect()
 }
 
 /// Where the edge of a node is after the splices: what is put between two nodes belongs to neither.
-fn shifted(offset: usize, is_start: bool, splices: &[Splice]) -> usize {
+fn shifted(offset: u32, is_start: bool, splices: &[Splice]) -> usize {
+    let offset = offset as usize;
     let before = |splice: &&Splice| {
         splice.range.end < offset
             || (splice.range.end == offset && (is_start || !splice.range.is_empty()))
@@ -193,31 +200,32 @@ fn read_values<'a>(
     values: &mut Values,
 ) {
     for property in &object.properties {
-        let (name, value) = match property {
-            ObjectPropertyKind::ObjectProperty(property) => {
-                (module.key_of(property), &property.value)
-            }
-            ObjectPropertyKind::SpreadProperty(spread) => (None, &spread.argument),
-        };
-        let is_spread = matches!(property, ObjectPropertyKind::SpreadProperty(_));
         let mut path = path.to_vec();
-        if !is_spread {
-            path.push(name.unwrap_or_else(|| module.shown(property.span())));
-        }
-        match module.follow(value).0 {
-            Expression::ObjectExpression(inner) => {
-                // Circles are not followed; their text is compared with the tree.
-                let _ = module.deeper(|| read_values(module, inner, &path, values));
+        let value = match property {
+            ObjectPropertyKind::ObjectProperty(property) => {
+                path.push(
+                    module.key_of(property).unwrap_or_else(|| module.shown(property.key.span())),
+                );
+                &property.value
             }
-            followed => {
-                let says = literal(module.text, followed).map(|literal| literal.says);
-                let says = says.or_else(|| {
-                    Some(pieces(module, value)?.into_iter().map(|piece| piece.says).collect())
-                });
-                let says =
-                    says.unwrap_or_else(|| followed.span().source_text(module.text).to_owned());
-                values.insert(path, says);
-            }
+            ObjectPropertyKind::SpreadProperty(spread) => &spread.argument,
+        };
+        if let Expression::ObjectExpression(inner) = module.follow(value).0 {
+            // What goes round in circles is compared node by node only.
+            let _ = module.deeper(|| read_values(module, inner, &path, values));
+        } else {
+            values.insert(path, says(module, value));
         }
+    }
+}
+
+fn says<'a>(module: &Module<'a>, value: &'a Expression<'a>) -> String {
+    let (followed, _) = module.follow(value);
+    if let Some(literal) = literal(module.text, followed) {
+        return literal.says;
+    }
+    match pieces(module, value) {
+        Some(pieces) => pieces.into_iter().map(|piece| piece.says).collect(),
+        None => followed.span().source_text(module.text).to_owned(),
     }
 }

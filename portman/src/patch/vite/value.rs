@@ -84,8 +84,8 @@ pub(super) struct Piece {
 #[derive(Clone)]
 pub(super) struct Hole {
     pub(super) link: Link,
-    /// The template's hole that it fills, with its `${` and `}`.
-    pub(super) hole: Option<Span>,
+    /// The template's hole that it fills, with its `${` and `}`; and the template.
+    pub(super) hole: Option<(Span, Span)>,
 }
 
 /// The parts of the text that an expression is; none when one of them is not certain.
@@ -99,7 +99,7 @@ pub(super) fn pieces<'a>(
 fn pieces_in<'a>(
     module: &Module<'a>,
     expression: &'a Expression<'a>,
-    hole: Option<Span>,
+    hole: Option<(Span, Span)>,
 ) -> Option<Vec<Piece>> {
     let (value, links) = module.follow(expression);
     // Only the outermost name fills the hole; those behind it stand in declarations of their own.
@@ -154,9 +154,7 @@ fn template_pieces<'a>(
             (template.expressions.get(place), template.quasis.get(place + 1))
         {
             let hole = Span::new(quasi.span.end, next.span.start);
-            let filled = pieces_in(module, expression, Some(hole))?;
-            // A literal straight in a hole is its own place; a name is replaced with its hole.
-            pieces.extend(filled);
+            pieces.extend(pieces_in(module, expression, Some((hole, template.span)))?);
         }
     }
     Some(pieces)

@@ -40,10 +40,16 @@ pub(super) struct Use {
 #[derive(Default)]
 pub(super) struct Wants<'a> {
     pub(super) changes: Vec<Want>,
-    pub(super) inserts: Vec<Insert<'a>>,
+    inserts: Vec<Insert<'a>>,
 }
 
-impl Wants<'_> {
+impl<'a> Wants<'a> {
+    /// Wants a member that is missing.
+    pub(super) fn insert(&mut self, insert: Insert<'a>) {
+        self.forget(&insert.key());
+        self.inserts.push(insert);
+    }
+
     /// Forgets what was wanted of `key`: a later edit says it anew.
     pub(super) fn forget(&mut self, key: &str) {
         self.changes.retain(|want| want.key != key);

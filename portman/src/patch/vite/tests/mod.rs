@@ -3,6 +3,12 @@
 //! Each case also runs with CRLF, without its final newline and behind a comment that is not ASCII: the result must be
 //! the same but for that.
 
+mod port;
+mod proxies;
+mod read_back;
+mod refusals;
+mod set;
+
 use super::super::key::KeyPath;
 use super::super::{Code, Edit, Refusal, spliced};
 use super::{locate, read_back};
@@ -34,21 +40,34 @@ fn patched(before: &str, edits: &[Edit]) -> Result<String, Refusal> {
 
 #[track_caller]
 fn check(before: &str, edits: &[Edit], after: &str) {
-    let variants: [fn(&str) -> String; 4] = [
+    let variants: [fn(&str) -> String; 5] = [
         str::to_owned,
         |text| text.replace('\n', "\r\n"),
+        |text| text.replace("  ", "\t"),
         |text| text.trim_end_matches('\n').to_owned(),
         |text| format!("// Größe – 尺寸 🦀\n{text}"),
     ];
-    for variant in variants {
+    // What is not indented says nothing about tabs.
+    let indented = before.contains("\n  ");
+    for variant in variants.into_iter().filter(|variant| indented || variant("  ") == "  ") {
         let before = variant(before);
         let result =
             patched(&before, edits).unwrap_or_else(|refusal| panic!("{refusal:?}\nin\n{before}"));
-        assert_eq!(result, variant(after));
+        assert_eq!(result, variant(after), "\n{result}\nfrom\n{before}");
         if !edits.iter().any(|edit| is_retaken(edit, edits)) {
             assert_eq!(locate(&result, edits), Ok(Vec::new()), "a second time");
         }
     }
+}
+
+/// `check` with the config in `defineConfig(…)`.
+#[track_caller]
+fn check_config(before: &str, edits: &[Edit], after: &str) {
+    check(&defined(before), edits, &defined(after));
+}
+
+fn defined(config: &str) -> String {
+    format!("import {{ defineConfig }} from 'vite'\nexport default defineConfig({config})\n")
 }
 
 /// Whether another service takes the port that this edit leaves: made twice, it would go on to the third.
@@ -59,48 +78,22 @@ fn is_retaken(edit: &Edit, edits: &[Edit]) -> bool {
     edits.iter().any(|other| matches!(other, Edit::Peer { old, .. } if old == taken))
 }
 
-/// Runs each case with `\n` at the end of each line written as such.
+/// The edits are refused at the first `at`, and the message or the hint says all `words`.
 #[track_caller]
 fn refused(before: &str, edits: &[Edit], code: Code, at: &str, words: &[&str]) {
     let refusal = patched(before, edits).expect_err(before);
     assert_eq!(refusal.code, code, "{refusal:?}");
-    assert!(
-        before[refusal.offset..].starts_with(at),
-        "{refusal:?} is at {:?}",
-        &before[refusal.offset..]
-    );
+    let rest = &before[refusal.offset..];
+    assert!(rest.starts_with(at), "{refusal:?} is at {rest:?}");
     for word in words {
         let found = refusal.message.contains(word) || refusal.hint.contains(word);
         assert!(found, "`{word}` is not in {refusal:?}");
     }
-}
-
-#[test]
-fn smoke() {
-    let import = "import { defineConfig } from 'vite'\n";
-    check(
-        &format!(
-            "{import}export default defineConfig({{\n  server: {{\n    port: 5173,\n  }},\n}})\n"
-        ),
-        &[own(5173, 5174)],
-        &format!(
-            "{import}export default defineConfig({{\n  server: {{\n    port: 5174,\n  }},\n}})\n"
-        ),
+    let first = refusal.message.chars().next().unwrap();
+    assert!(
+        !first.is_uppercase() && !refusal.message.ends_with('.'),
+        "house style: {}",
+        refusal.message
     );
-    check(
-        &format!("{import}export default defineConfig({{\n  plugins: [],\n}})\n"),
-        &[own(5173, 5174)],
-        &format!(
-            "{import}export default defineConfig({{\n  plugins: [],\n  server: {{ port: 5174 }},\n}})\n"
-        ),
-    );
-    check(
-        &format!(
-            "{import}export default defineConfig({{ server: {{ proxy: {{ '/api': 'http://localhost:8000' }} }} }})\n"
-        ),
-        &[own(5173, 5174), peer(8000, 8001)],
-        &format!(
-            "{import}export default defineConfig({{ server: {{ proxy: {{ '/api': 'http://localhost:8001' }}, port: 5174 }} }})\n"
-        ),
-    );
+    assert!(!refusal.hint.is_empty(), "{refusal:?}");
 }

@@ -1,0 +1,115 @@
+//! A killed launcher, and what the next command makes of it.
+
+use crate::stage;
+use tests::{Running, Signal, Stage};
+
+const CONFIG: &str = "{\n  \"port\": 1,\n  \"name\": \"web\"\n}\n";
+const STACK: &str = "
+[services.web]
+command = [\"FAKE\", \"--listen-env\", \"127.0.0.1\", \"PORT\", \"--child\", \"--ignore-term\", \"--\", \"--print\", \"up\"]
+port = 0
+patch = [{ file = \"config.json\", set = { port = \"{port}\" } }]
+";
+
+fn running() -> (Stage, Running) {
+    let stage = stage();
+    stage.file("config.json", CONFIG).file("dev.toml", STACK);
+    let mut dev = stage.xtask(&["dev"]);
+    dev.wait_for("Ctrl-C stops the stack");
+    assert_ne!(stage.read("config.json"), CONFIG);
+    (stage, dev)
+}
+
+/// A stack whose launcher was killed with no chance to do anything.
+fn killed() -> Stage {
+    let (stage, dev) = running();
+    dev.signal(Signal::KILL);
+    drop(dev);
+    assert_ne!(stage.left_processes(), [0; 0], "its services do not know");
+    stage
+}
+
+#[test]
+fn the_next_command_stops_what_is_left_and_puts_the_files_back() {
+    for command in [&["ports"][..], &["restore"], &["dev"], &["patch", "other.json", "a=1"]] {
+        let stage = killed();
+        stage.file("other.json", "{}\n");
+        let mut next = stage.xtask(command);
+        next.wait_for("was killed; stopped 2 processes that it had left");
+        next.wait_for("put back config.json");
+        if command == ["dev"] {
+            next.wait_for("Ctrl-C stops the stack");
+            next.signal(Signal::INT);
+        }
+        let ended = next.wait();
+        assert_eq!(ended.code, 0, "{command:?}\n{}", ended.output);
+        assert_eq!(stage.read("config.json"), CONFIG, "{command:?}");
+        assert_eq!(stage.left_processes(), [0; 0], "{command:?}");
+    }
+}
+
+#[test]
+fn help_and_a_dry_run_put_nothing_back() {
+    let stage = killed();
+    let patched = stage.read("config.json");
+    let left = stage.left_processes();
+    for command in [&["--help"][..], &["dev", "--dry-run"]] {
+        assert_eq!(stage.run(command).code, 0);
+    }
+    assert_eq!((stage.read("config.json"), stage.left_processes()), (patched, left));
+    assert_eq!(stage.run(&["restore"]).code, 0);
+}
+
+#[test]
+fn a_stack_that_runs_is_not_touched() {
+    let (stage, dev) = running();
+    let patched = stage.read("config.json");
+    for command in ["ports", "restore"] {
+        let ended = stage.run(&[command]);
+        assert_eq!(ended.code, 0, "{}", ended.output);
+    }
+    assert_eq!(stage.read("config.json"), patched);
+    dev.signal(Signal::INT);
+    let ended = dev.wait();
+    assert_eq!(ended.code, 0, "{}", ended.output);
+    assert_eq!(stage.read("config.json"), CONFIG);
+}
+
+#[test]
+fn an_edit_elsewhere_in_a_patched_file_is_kept() {
+    let (stage, dev) = running();
+    let edited = stage.read("config.json").replace("\"web\"", "\"mine\"");
+    stage.file("config.json", &edited);
+    dev.signal(Signal::INT);
+    let ended = dev.wait();
+    assert_eq!(ended.code, 0, "{}", ended.output);
+    assert!(
+        ended.output.contains("put back our values in config.json; your edits in it are kept"),
+        "{}",
+        ended.output
+    );
+    assert_eq!(stage.read("config.json"), CONFIG.replace("\"web\"", "\"mine\""));
+}
+
+#[test]
+fn an_edit_of_the_patched_value_is_left_and_the_user_decides() {
+    let (stage, dev) = running();
+    let mine = CONFIG.replace('1', "7777");
+    stage.file("config.json", &mine);
+    dev.signal(Signal::INT);
+    let ended = dev.wait();
+    assert_eq!(ended.code, 4, "{}", ended.output);
+    assert!(
+        ended.output.contains("config.json was not put back: you edited the very value"),
+        "{}",
+        ended.output
+    );
+    assert_eq!(stage.read("config.json"), mine);
+
+    let again = stage.run(&["dev"]);
+    assert_eq!(again.code, 4, "the original would be lost:\n{}", again.output);
+    let kept = stage.run(&["restore", "--keep-edits"]);
+    assert_eq!(kept.code, 0, "{}", kept.output);
+    assert_eq!(stage.read("config.json"), mine);
+    assert_eq!(stage.run(&["dev", "--dry-run"]).code, 0);
+}

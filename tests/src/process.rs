@@ -1,0 +1,135 @@
+//! A process that a test started: its lines, its end, and signals to it.
+
+#![expect(unsafe_code, reason = "ignoring a signal has no safe wrapper")]
+
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+use std::time::Instant;
+
+pub use rustix::process::Signal;
+use rustix::process::{Pid, kill_process};
+
+use crate::PATIENCE;
+
+/// A running process. Dropping it kills it.
+#[derive(Debug)]
+pub struct Running {
+    child: Child,
+    lines: Receiver<String>,
+    seen: Vec<String>,
+}
+
+/// How a process ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// Its exit code, or 128 and the signal.
+    pub code: i32,
+    /// All it wrote, standard output and standard error.
+    pub output: String,
+}
+
+impl Running {
+    /// Starts `command` and listens to both of its outputs.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[track_caller]
+    pub fn start(command: &mut Command) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child =
+            command.spawn().unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
+        let (sender, lines) = channel();
+        listen(child.stdout.take().expect("it is piped"), sender.clone());
+        listen(child.stderr.take().expect("it is piped"), sender);
+        Self { child, lines, seen: Vec::new() }
+    }
+
+    /// Its pid.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Everything it has written so far that was waited for.
+    pub fn seen(&self) -> String {
+        self.seen.join("\n")
+    }
+
+    /// Waits for a line that holds `text`, and gives it.
+    ///
+    /// # Panics
+    /// When it does not come in time, or the process has ended without it.
+    #[track_caller]
+    pub fn wait_for(&mut self, text: &str) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        if let Some(line) = self.seen.iter().find(|line| line.contains(text)) {
+            return line.clone();
+        }
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let Ok(line) = self.lines.recv_timeout(left) else {
+                panic!("no line with {text:?} came; all that came:\n{}", self.seen());
+            };
+            self.seen.push(line.clone());
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("a pid");
+        kill_process(pid, signal).expect("it is ours and not waited for");
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Panics
+    /// When it does not end in time.
+    #[track_caller]
+    pub fn wait(mut self) -> Ended {
+        let deadline = Instant::now() + PATIENCE;
+        // Its outputs end when it has ended, and so has everything that has them open.
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.lines.recv_timeout(left) {
+                Ok(line) => self.seen.push(line),
+                Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => break,
+                Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {
+                    panic!("it does not end:\n{}", self.seen())
+                }
+            }
+        }
+        let status = self.child.wait().expect("it is ours");
+        let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
+        Ended { code: code.expect("an exit code or a signal"), output: self.seen() }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended already.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+fn listen(output: impl Read + Send + 'static, lines: Sender<String>) {
+    thread::spawn(move || {
+        for line in BufReader::new(output).split(b'\n').map_while(Result::ok) {
+            if lines.send(String::from_utf8_lossy(&line).into_owned()).is_err() {
+                return;
+            }
+        }
+    });
+}
+
+/// Makes SIGTERM do nothing in this process and its children.
+pub fn ignore_term() {
+    // SAFETY: SIG_IGN is no function of ours, so nothing runs in a signal's context.
+    let previous = unsafe { libc::signal(libc::SIGTERM, libc::SIG_IGN) };
+    assert_ne!(previous, libc::SIG_ERR, "SIGTERM can be ignored");
+}

@@ -1,0 +1,155 @@
+//! A place of a test's own: a checkout, a home, a state folder, and nothing of the user's environment.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::process::{Ended, Running};
+
+/// The programs of this crate, which only the test binary can name.
+#[derive(Debug, Clone, Copy)]
+pub struct Programs {
+    /// `cargo xtask`.
+    pub xtask: &'static str,
+    /// The scripted service.
+    pub fake_service: &'static str,
+    /// A folder for tests, inside the target folder.
+    pub target: &'static str,
+}
+
+/// A test's place. All of it goes when it is dropped.
+#[derive(Debug)]
+pub struct Stage {
+    programs: Programs,
+    folder: TempDir,
+}
+
+impl Stage {
+    /// A place with an empty checkout.
+    ///
+    /// # Panics
+    /// When the folder for temporary files cannot be written.
+    pub fn new(programs: Programs) -> Self {
+        let folder = TempDir::new().expect("the folder for temporary files can be written");
+        let stage = Self { programs, folder };
+        for part in ["checkout", "home", "state"] {
+            std::fs::create_dir(stage.folder.path().join(part)).expect("a new folder");
+        }
+        stage
+    }
+
+    /// The folder that stands for a user's repository.
+    pub fn checkout(&self) -> PathBuf {
+        self.folder.path().join("checkout")
+    }
+
+    /// The folder of our records.
+    pub fn state(&self) -> PathBuf {
+        self.folder.path().join("state")
+    }
+
+    /// A further folder of the stage.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Writes a file of the checkout; `FAKE` in it becomes the path of the scripted service.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    pub fn file(&self, path: &str, text: &str) -> &Self {
+        let path = self.checkout().join(path);
+        portman::fs::save(&path, &text.replace("FAKE", self.programs.fake_service))
+            .expect("a file of the test");
+        self
+    }
+
+    /// The text of a file of the checkout.
+    ///
+    /// # Panics
+    /// When there is no such file.
+    pub fn read(&self, path: &str) -> String {
+        portman::fs::read(&self.checkout().join(path)).expect("a file of the test")
+    }
+
+    /// A command in the checkout, with an environment of its own.
+    pub fn command(&self, program: &str) -> Command {
+        self.command_in(&self.checkout(), program)
+    }
+
+    /// A command in some folder, with an environment of its own.
+    pub fn command_in(&self, folder: &Path, program: &str) -> Command {
+        let mut command = Command::new(program);
+        let kept = ["PATH", "CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN"];
+        let kept = kept.into_iter().filter_map(|name| Some((name, env::var_os(name)?)));
+        command.env_clear().envs(kept).current_dir(folder);
+        // cargo and rustup look for their own folders in the real home when they are not told.
+        if let Some(home) = env::home_dir() {
+            for (name, folder) in [("CARGO_HOME", ".cargo"), ("RUSTUP_HOME", ".rustup")] {
+                if env::var_os(name).is_none() {
+                    command.env(name, home.join(folder));
+                }
+            }
+        }
+        command.env("HOME", self.path("home")).env("PORTMAN_STATE_DIR", self.state());
+        command
+    }
+
+    /// `cargo xtask` with these arguments, in the checkout.
+    #[track_caller]
+    pub fn xtask(&self, arguments: &[&str]) -> Running {
+        Running::start(self.command(self.programs.xtask).args(arguments))
+    }
+
+    /// The same, until its end.
+    #[track_caller]
+    pub fn run(&self, arguments: &[&str]) -> Ended {
+        self.xtask(arguments).wait()
+    }
+
+    /// The scripted service, started by the test itself: a stranger to every stack.
+    #[track_caller]
+    pub fn stranger(&self, arguments: &[&str]) -> Running {
+        Running::start(self.command(self.programs.fake_service).args(arguments))
+    }
+
+    /// What git says in the checkout.
+    ///
+    /// # Panics
+    /// When git refuses.
+    #[track_caller]
+    pub fn git(&self, arguments: &[&str]) -> String {
+        let who = ["-c", "user.name=test", "-c", "user.email=test@localhost"];
+        let ended = Running::start(self.command("git").args(who).args(arguments)).wait();
+        assert_eq!(ended.code, 0, "git {arguments:?}:\n{}", ended.output);
+        ended.output
+    }
+
+    /// Makes the checkout a git repository with everything in it committed.
+    #[track_caller]
+    pub fn commit_all(&self) {
+        self.git(&["init", "--quiet"]);
+        self.git(&["add", "--all"]);
+        self.git(&["commit", "--quiet", "--message", "all"]);
+    }
+
+    /// The processes of any stack that was started in this stage.
+    pub fn left_processes(&self) -> Vec<u32> {
+        let mark = self.state().display().to_string();
+        let marked =
+            portman::process::marked("PORTMAN_STATE_DIR", &mark).expect("processes can be listed");
+        marked.into_iter().map(|process| process.pid).collect()
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        // A test that fails leaves its stack running, and that would be in the way of other tests.
+        let mark = self.state().display().to_string();
+        if let Ok(left) = portman::process::marked("PORTMAN_STATE_DIR", &mark) {
+            portman::stop::stop_all(&left, std::time::Duration::ZERO).ok();
+        }
+    }
+}
