@@ -48,6 +48,16 @@ pub fn marked(variable: &str, item: &str) -> io::Result<Vec<Process>> {
     Ok(marked)
 }
 
+/// Does a process of this group still run? Zombies, which only wait for their parent, do not.
+pub fn runs_in_group(group: u32) -> io::Result<bool> {
+    for pid in sys::pids()? {
+        if sys::group(pid)? == Some(group) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Is this process one that [`marked`] would find?
 pub fn is_marked(pid: u32, variable: &str, item: &str) -> bool {
     sys::environment(pid).is_ok_and(|environment| has_item(&environment, variable, item))
@@ -63,13 +73,31 @@ fn has_item(environment: &[u8], variable: &str, item: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Process, has_item};
+    use super::{Process, has_item, runs_in_group};
+    use crate::sys;
+    use std::os::unix::process::CommandExt;
+    use std::process::Command;
 
     #[test]
     fn this_process_is_alive_and_another_start_is_not() {
         let me = Process::current().unwrap();
         assert!(me.is_alive().unwrap());
         assert!(!Process { started: me.started + 1, ..me }.is_alive().unwrap());
+    }
+
+    #[test]
+    fn a_group_of_zombies_does_not_run() {
+        let mut command = Command::new("sh");
+        let command = command.args(["-c", "read wait"]).process_group(0);
+        let mut child = command.stdin(std::process::Stdio::piped()).spawn().unwrap();
+        assert!(runs_in_group(child.id()).unwrap());
+        let process = Process::find(child.id()).unwrap().unwrap();
+        drop(child.stdin.take());
+        let deadline = std::time::Instant::now() + std::time::Duration::from_mins(1);
+        sys::wait_gone(process.pid, process.started, deadline).unwrap();
+        // Nobody has waited for it yet.
+        assert!(!runs_in_group(child.id()).unwrap());
+        child.wait().unwrap();
     }
 
     #[test]

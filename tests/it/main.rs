@@ -1,5 +1,7 @@
 //! All integration tests: one binary, one file a subject.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 /// `cargo xtask dev` with scripted services: errors, stopping, watching, events.
 mod dev;
 /// Golden files: `before`, `edits`, `after`.

@@ -1,6 +1,8 @@
 //! The harness of the integration tests: a place for each test, real processes in it, and waiting for events with a
 //! deadline.
 
+#![expect(clippy::missing_panics_doc, reason = "a harness panics: that is how a test fails")]
+
 mod network;
 mod process;
 mod stage;
@@ -18,12 +20,9 @@ pub use template::{Browser, chromium, copy_folder, template};
 
 /// How long anything may take that a test waits for. A loaded machine builds and starts slowly; an event that comes
 /// later than this does not come.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Says on the real standard error that a test was not run, which cargo would hide otherwise; in CI that is a failure.
-///
-/// # Panics
-/// In CI.
 pub fn not_run(test: &str, reason: &str) {
     let line = format!("not run here: {test}: {reason}\n");
     // `eprintln` is captured by the test runner, a write is not.
@@ -32,9 +31,6 @@ pub fn not_run(test: &str, reason: &str) {
 }
 
 /// Asks `look` again and again until it has an answer.
-///
-/// # Panics
-/// When it has none in time.
 #[track_caller]
 pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + PATIENCE;

@@ -33,9 +33,6 @@ pub struct Ended {
 
 impl Running {
     /// Starts `command` and listens to both of its outputs.
-    ///
-    /// # Panics
-    /// When it cannot be started.
     #[track_caller]
     pub fn start(command: &mut Command) -> Self {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -58,9 +55,6 @@ impl Running {
     }
 
     /// Waits for a line that holds `text`, and gives it.
-    ///
-    /// # Panics
-    /// When it does not come in time, or the process has ended without it.
     #[track_caller]
     pub fn wait_for(&mut self, text: &str) -> String {
         let deadline = Instant::now() + PATIENCE;
@@ -86,9 +80,6 @@ impl Running {
     }
 
     /// Waits for its end.
-    ///
-    /// # Panics
-    /// When it does not end in time.
     #[track_caller]
     pub fn wait(mut self) -> Ended {
         let deadline = Instant::now() + PATIENCE;

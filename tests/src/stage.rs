@@ -28,9 +28,6 @@ pub struct Stage {
 
 impl Stage {
     /// A place with an empty checkout.
-    ///
-    /// # Panics
-    /// When the folder for temporary files cannot be written.
     pub fn new(programs: Programs) -> Self {
         let folder = TempDir::new().expect("the folder for temporary files can be written");
         let stage = Self { programs, folder };
@@ -56,9 +53,6 @@ impl Stage {
     }
 
     /// Writes a file of the checkout; `FAKE` in it becomes the path of the scripted service.
-    ///
-    /// # Panics
-    /// When it cannot be written.
     pub fn file(&self, path: &str, text: &str) -> &Self {
         let path = self.checkout().join(path);
         portman::fs::save(&path, &text.replace("FAKE", self.programs.fake_service))
@@ -67,9 +61,6 @@ impl Stage {
     }
 
     /// The text of a file of the checkout.
-    ///
-    /// # Panics
-    /// When there is no such file.
     pub fn read(&self, path: &str) -> String {
         portman::fs::read(&self.checkout().join(path)).expect("a file of the test")
     }
@@ -116,9 +107,6 @@ impl Stage {
     }
 
     /// What git says in the checkout.
-    ///
-    /// # Panics
-    /// When git refuses.
     #[track_caller]
     pub fn git(&self, arguments: &[&str]) -> String {
         let who = ["-c", "user.name=test", "-c", "user.email=test@localhost"];

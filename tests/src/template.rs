@@ -10,9 +10,6 @@ use crate::{eventually, not_run};
 
 /// Copies the template into the stage's checkout, with what its setup would have to download. Has to be called before
 /// the test moves into a network of its own.
-///
-/// # Panics
-/// When cargo or npm fail.
 pub fn template(stage: &Stage, target: &str) {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../templates/axum-vite");
     let prepared = Path::new(target).join("template");
@@ -32,9 +29,6 @@ pub fn template(stage: &Stage, target: &str) {
 }
 
 /// Copies a folder; by hard links where that is possible.
-///
-/// # Panics
-/// When it cannot be copied.
 pub fn copy_folder(stage: &Stage, from: &Path, to: &Path) {
     let copy = |how| Running::start(stage.command("cp").arg(how).args([from, to])).wait();
     if copy("-al").code != 0 {
@@ -114,9 +108,6 @@ pub struct Browser(PathBuf);
 
 impl Browser {
     /// The page as it stands once its scripts have run and it holds `text`.
-    ///
-    /// # Panics
-    /// When it never holds it.
     #[track_caller]
     pub fn page_with(&self, stage: &Stage, url: &str, text: &str) -> String {
         let mut last = String::new();

@@ -7,7 +7,7 @@ use portman::patch::Edit;
 use portman::port::Port;
 use portman::restore::FilePatch;
 
-use crate::config::{PortWish, Ready, Service, Setup, Stack};
+use crate::config::{PortWish, Ready, Service, Setup, Stack, variable};
 use crate::template::expand;
 
 /// Everything a run does.
@@ -117,7 +117,7 @@ fn shared_variables(
     }
     for (service, port) in stack.services.iter().zip(ports) {
         let Some(port) = *port else { continue };
-        let name = service.name.to_uppercase().replace('-', "_");
+        let name = variable(&service.name);
         variables.insert(format!("{name}_PORT"), port.to_string());
         variables.insert(format!("{name}_URL"), service.host.url(port));
     }

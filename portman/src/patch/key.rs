@@ -38,6 +38,12 @@ impl KeyPath {
         &self.0
     }
 
+    /// This path and then `further`, which starts where this one ends.
+    #[must_use]
+    pub fn join(&self, further: &Self) -> Self {
+        Self(self.0.iter().chain(&further.0).cloned().collect())
+    }
+
     /// A path of names only.
     ///
     /// # Panics

@@ -116,8 +116,16 @@ pub(crate) fn pids() -> io::Result<Vec<u32>> {
 }
 
 pub(crate) fn started(pid: u32) -> io::Result<Option<u64>> {
+    Ok(stat(pid)?.map(|stat| stat.started))
+}
+
+pub(crate) fn group(pid: u32) -> io::Result<Option<u32>> {
+    Ok(stat(pid)?.map(|stat| stat.group))
+}
+
+fn stat(pid: u32) -> io::Result<Option<parse::Stat>> {
     match fs::read_to_string(format!("/proc/{pid}/stat")) {
-        Ok(stat) => Ok(parse::stat_started(&stat)),
+        Ok(text) => Ok(parse::stat(&text)),
         Err(error) if is_gone(&error) => Ok(None),
         Err(error) => Err(error),
     }

@@ -4,7 +4,7 @@
 //! - `connections(port)`: sockets of connections, also ended ones that still linger, whose local port is `port`.
 //! - `inode(socket)`: the number under which the system knows a socket of ours.
 //! - `holders(inodes)`: which processes have these sockets open. Processes we may not look into are left out.
-//! - `pids()`, `started(pid)`, `environment(pid)`: processes; a zombie has not `started`.
+//! - `pids()`, `started(pid)`, `group(pid)`, `environment(pid)`: processes; a zombie has neither start nor group.
 //! - `signal(pid, started, …)`, `wait_gone(pid, started, deadline)`: of exactly this process, never of a later one that
 //!   has its pid.
 //! - `is_family_absent(error)`: this machine has no IPv6, or no IPv4.
@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 mod linux;
 #[cfg(target_os = "linux")]
 pub(crate) use linux::{
-    connections, environment, forbids_rename, holders, inode, is_family_absent, is_shared,
+    connections, environment, forbids_rename, group, holders, inode, is_family_absent, is_shared,
     keep_owner, limits, pids, signal, sockets, started, wait_gone,
 };
 

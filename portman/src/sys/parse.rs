@@ -5,16 +5,24 @@ use std::ops::RangeInclusive;
 
 use super::{Activity, Socket};
 
-/// Linux, `/proc/PID/stat`: the start time in clock ticks since boot; none for a zombie or a dead process.
-pub(crate) fn stat_started(stat: &str) -> Option<u64> {
+/// A process as its `stat` describes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stat {
+    /// Its process group.
+    pub(crate) group: u32,
+    /// When it started, in clock ticks since boot.
+    pub(crate) started: u64,
+}
+
+/// Linux, `/proc/PID/stat`; none for a zombie or a dead process.
+pub(crate) fn stat(text: &str) -> Option<Stat> {
     // The name in parentheses may hold anything, also `) `: the fields start after the last one.
-    let (_, fields) = stat.rsplit_once(") ")?;
-    let mut fields = fields.split(' ');
-    let state = fields.next()?;
-    if matches!(state, "Z" | "X" | "x") {
+    let (_, fields) = text.rsplit_once(") ")?;
+    let fields: Vec<&str> = fields.split(' ').collect();
+    if matches!(*fields.first()?, "Z" | "X" | "x") {
         return None;
     }
-    fields.nth(18)?.parse().ok()
+    Some(Stat { group: fields.get(2)?.parse().ok()?, started: fields.get(19)?.parse().ok()? })
 }
 
 /// Linux, `/proc/sys/net/ipv4/ip_local_port_range`: two numbers.
@@ -113,15 +121,16 @@ fn i32_at(bytes: &[u8], at: usize) -> Option<i32> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Activity, Diag, port_range, reserved_ports, sock_diag, socket_link, stat_started};
+    use super::{Activity, Diag, Stat, port_range, reserved_ports, sock_diag, socket_link, stat};
 
     #[test]
-    fn a_start_time_is_found_behind_any_name() {
-        let fields = "R 1 1 1 0 -1 4194560 0 0 0 0 0 0 0 0 20 0 1 0 4242 0 0";
-        assert_eq!(stat_started(&format!("7 (sh) {fields}")), Some(4242));
-        assert_eq!(stat_started(&format!("7 (a) R 1 (b) {fields}")), Some(4242));
-        assert_eq!(stat_started(&format!("7 (sh) {}", fields.replacen('R', "Z", 1))), None);
-        assert_eq!(stat_started("7 (sh) R"), None);
+    fn a_process_is_read_behind_any_name_and_a_zombie_is_none() {
+        let fields = "R 1 77 1 0 -1 4194560 0 0 0 0 0 0 0 0 20 0 1 0 4242 0 0";
+        let read = Some(Stat { group: 77, started: 4242 });
+        assert_eq!(stat(&format!("7 (sh) {fields}")), read);
+        assert_eq!(stat(&format!("7 (a) R 1 (b) {fields}")), read);
+        assert_eq!(stat(&format!("7 (sh) {}", fields.replacen('R', "Z", 1))), None);
+        assert_eq!(stat("7 (sh) R"), None);
     }
 
     #[test]

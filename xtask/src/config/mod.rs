@@ -66,6 +66,11 @@ pub struct Service {
     pub patch: Vec<Patch>,
 }
 
+/// A service's name in the names of variables: `web-app` is `WEB_APP`.
+pub fn variable(service: &str) -> String {
+    service.to_uppercase().replace('-', "_")
+}
+
 /// A command to run before a service starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setup {

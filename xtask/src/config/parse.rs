@@ -12,7 +12,9 @@ use portman::port::Port;
 
 use super::order::{Named, in_order};
 use super::toml::{Source, Table, Value, nearest};
-use super::{EXAMPLE, Host, Patch, PortWish, Ready, Restart, Service, Setup, Signal, Stack, Stop};
+use super::{
+    EXAMPLE, Host, Patch, PortWish, Ready, Restart, Service, Setup, Signal, Stack, Stop, variable,
+};
 use crate::failure::Failure;
 
 /// Reads the text of a dev.toml; `shown` is its name in errors.
@@ -34,6 +36,16 @@ pub(super) fn parse(shown: &Path, root: &Path, text: &str) -> Result<Stack, Fail
     let mut named = Vec::new();
     for (name, value) in table.entries() {
         check_name(name).map_err(|(message, hint)| table.key_error(name, message, hint))?;
+        if let Some(twin) =
+            named.iter().find(|known: &&Named<'_>| variable(&known.service.name) == variable(name))
+        {
+            let message = format!(
+                "`{name}` and `{}` would both be told as `{}_PORT`",
+                twin.service.name,
+                variable(name)
+            );
+            return Err(table.key_error(name, message, "give one of them another name"));
+        }
         named.push(service(name, root, &value)?);
     }
     if named.is_empty() {
@@ -286,13 +298,25 @@ fn patch(entry: &Value<'_>, dir: &Path, script: &str) -> Result<Patch, Failure> 
 
 fn assignments(set: &Value<'_>) -> Result<Vec<(KeyPath, String)>, Failure> {
     let table = set.table("`set`")?;
-    let assignment = |(key, value): (&str, Value<'_>)| {
+    let mut assignments = Vec::new();
+    for (key, value) in table.entries() {
         let path = key.parse::<KeyPath>();
         let path =
             path.map_err(|error| table.key_error(key, error, "write it like \"server.port\""))?;
-        Ok((path, value.scalar()?))
-    };
-    table.entries().map(assignment).collect()
+        if value.is_table() {
+            // Without the quotes `server.port` is a table in a table; what is meant is the same.
+            let below = assignments_below(&path, &value)?;
+            assignments.extend(below);
+        } else {
+            assignments.push((path, value.scalar()?));
+        }
+    }
+    Ok(assignments)
+}
+
+fn assignments_below(path: &KeyPath, set: &Value<'_>) -> Result<Vec<(KeyPath, String)>, Failure> {
+    let below = assignments(set)?;
+    Ok(below.into_iter().map(|(key, value)| (path.join(&key), value)).collect())
 }
 
 #[cfg(test)]

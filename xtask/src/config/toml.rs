@@ -193,6 +193,10 @@ impl<'a> Value<'a> {
         self.plain().is_some_and(TomlValue::is_str)
     }
 
+    pub(super) fn is_table(&self) -> bool {
+        matches!(self.node, Node::Table(_) | Node::Plain(TomlValue::InlineTable(_)))
+    }
+
     pub(super) fn integer(&self, range: Range<i64>) -> Result<i64, Failure> {
         let example = format!("a number from {} to {}", range.start, range.end - 1);
         let number = self
@@ -268,7 +272,7 @@ impl<'a> Value<'a> {
             Some(TomlValue::String(text)) => Ok(text.value().clone()),
             Some(TomlValue::Integer(number)) => Ok(number.value().to_string()),
             Some(TomlValue::Boolean(flag)) => Ok(flag.value().to_string()),
-            _ => Err(self.expected("a string, a number or a boolean", "one of these")),
+            _ => Err(self.expected("a string, a number or a boolean", "it like \"{port}\"")),
         }
     }
 }

@@ -7,6 +7,7 @@ mod setup;
 mod state;
 mod watch;
 
+use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
@@ -145,8 +146,8 @@ impl Supervisor<'_> {
     fn until_over(&mut self, ui: &mut Ui) -> anyhow::Result<Outcome> {
         let mut event = Event::Tick;
         loop {
-            let mut events = vec![event];
-            while let Some(event) = events.pop() {
+            let mut events = VecDeque::from([event]);
+            while let Some(event) = events.pop_front() {
                 for action in self.state.step(event, Instant::now()) {
                     events.extend(self.perform(action, ui));
                 }
@@ -186,7 +187,7 @@ impl Supervisor<'_> {
                 self.signal(service, generation, ui, |child| child.signal(signal));
             }
             Action::Kill { service, generation } => {
-                self.signal(service, generation, ui, Child::kill)
+                self.signal(service, generation, ui, Child::kill);
             }
             Action::StackReady => ui.tell(&self.stack_ready()),
             Action::Tell(notice) => ui.tell(&notice),

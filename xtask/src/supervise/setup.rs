@@ -22,7 +22,7 @@ pub(super) fn run(run: &Run<'_>, ui: &mut Ui) -> anyhow::Result<Option<Outcome>>
         let Some(message) = run.inbox.next(None)? else { continue };
         match message {
             Message::Output { service, lines } => {
-                ui.output(&run.plan.launches[service].service, &lines)
+                ui.output(&run.plan.launches[service].service, &lines);
             }
             Message::Event(Event::Exited { service, exit: Exit::Code(0), .. }) => {
                 running[service] = None;

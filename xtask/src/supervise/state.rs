@@ -404,10 +404,13 @@ impl State {
         }
     }
 
+    /// A service that was ready once leaves the others alone when it fails; before that the stack cannot come up.
     fn fail(&mut self, service: usize, reason: String, hint: Option<String>) {
-        let name = self.lives[service].spec.name.clone();
-        self.actions.push(Action::Tell(Notice::Failed { service: name.clone(), reason, hint }));
-        if self.ending.is_none() {
+        let life = &self.lives[service];
+        let (name, was_ready) = (life.spec.name.clone(), life.was_ready);
+        let failed = Notice::Failed { service: name.clone(), reason, hint };
+        self.actions.push(Action::Tell(failed));
+        if !was_ready && self.ending.is_none() {
             self.end(Outcome::Failed, format!("{name} failed"));
         }
     }
@@ -469,20 +472,12 @@ impl State {
     }
 
     fn not_ready(&mut self, service: usize, now: Instant) {
-        let life = &self.lives[service];
-        let (timeout, was_ready) = (life.spec.ready_timeout, life.was_ready);
+        let timeout = self.lives[service].spec.ready_timeout;
         self.begin_stop(service, Then::Fail, now);
         let reason = format!("it was not ready within {timeout:?}");
-        let hint = Some(
-            "does it listen on the port it was given? `timeout` in `ready` allows it more time"
-                .to_owned(),
-        );
-        if was_ready {
-            let name = self.lives[service].spec.name.clone();
-            self.actions.push(Action::Tell(Notice::Failed { service: name, reason, hint }));
-        } else {
-            self.fail(service, reason, hint);
-        }
+        let hint =
+            "does it listen on the port it was given? `timeout` in `ready` allows it more time";
+        self.fail(service, reason, Some(hint.to_owned()));
     }
 
     fn restart_changed(&mut self, service: usize, now: Instant) {

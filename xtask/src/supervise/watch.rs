@@ -95,7 +95,7 @@ fn folders(dir: &Path, globs: &[String]) -> Vec<(PathBuf, RecursiveMode)> {
         };
         match folders.iter_mut().find(|(folder, _)| *folder == entry.0) {
             Some((_, mode)) if entry.1 == RecursiveMode::Recursive => {
-                *mode = RecursiveMode::Recursive
+                *mode = RecursiveMode::Recursive;
             }
             Some(_) => {}
             None => folders.push(entry),

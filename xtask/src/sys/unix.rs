@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitStatus};
 
+use portman::process::runs_in_group;
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal as OsSignal, kill_process_group, test_kill_process_group};
 use signal_hook::consts::{SIGHUP, SIGTERM};
@@ -40,8 +41,9 @@ fn send(group: u32, signal: OsSignal) -> io::Result<()> {
     }
 }
 
+/// A group with zombies alone can still be signalled, so the quick answer is not the whole one.
 pub(crate) fn group_is_empty(group: u32) -> io::Result<bool> {
-    Ok(test_kill_process_group(pid(group)?) == Err(Errno::SRCH))
+    Ok(test_kill_process_group(pid(group)?) == Err(Errno::SRCH) || !runs_in_group(group)?)
 }
 
 fn pid(group: u32) -> io::Result<Pid> {
