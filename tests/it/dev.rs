@@ -296,3 +296,20 @@ fn wrong_flags_are_a_usage_error_and_help_is_none() {
     assert_eq!(stage.run(&["--help"]).code, 0);
     assert_eq!(stage.run(&["patch", "config.json", "port"]).code, 2);
 }
+
+#[test]
+fn the_readmes_example_is_a_stack() {
+    let stage = stage();
+    let readme =
+        portman::fs::read(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md"))
+            .unwrap();
+    let example = readme.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    stage
+        .file("dev.toml", example)
+        .file("backend/config.json", "{ \"server\": { \"port\": 8000 } }\n")
+        .file("frontend/package.json", "{ \"scripts\": { \"dev\": \"vite\" } }\n")
+        .file("frontend/vite.config.ts", "export default {}\n");
+    let ended = stage.run(&["dev", "--dry-run"]);
+    assert_eq!(ended.code, 0, "{}", ended.output);
+    assert!(ended.output.contains("in .: postgres -D data -p "), "{}", ended.output);
+}

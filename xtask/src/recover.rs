@@ -63,7 +63,11 @@ pub fn tell_restored(restored: &[Restored], checkout: &Path, ui: &mut Ui) -> any
 
 /// A path as it is told: below the checkout without it.
 pub fn relative(path: &Path, checkout: &Path) -> String {
-    path.strip_prefix(checkout).unwrap_or(path).display().to_string()
+    match path.strip_prefix(checkout) {
+        Ok(below) if below.as_os_str().is_empty() => ".".to_owned(),
+        Ok(below) => below.display().to_string(),
+        Err(_) => path.display().to_string(),
+    }
 }
 
 /// `cargo xtask restore`.

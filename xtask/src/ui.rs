@@ -27,7 +27,7 @@ pub struct Ui {
     /// The services, for the width and the colour of their names.
     services: Vec<String>,
     /// What is patched at the moment, for the summary.
-    patched: Vec<String>,
+    patched: Vec<[String; 3]>,
     /// Why a service has another port than it would like.
     moved: Vec<(String, String)>,
 }
@@ -89,9 +89,9 @@ impl Ui {
         match notice {
             Notice::Error { message, hint } => self.error(message, hint.as_deref()),
             Notice::Patched { file, change } => {
-                let old = change.old.as_deref().map_or_else(|| "new".to_owned(), ToOwned::to_owned);
-                self.patched
-                    .push(format!("{file}:{}  {} {old} → {}", change.line, change.key, change.new));
+                let old = change.old.as_deref().unwrap_or("new");
+                let place = format!("{file}:{}", change.line);
+                self.patched.push([place, change.key.clone(), format!("{old} → {}", change.new)]);
             }
             Notice::Reserved {
                 service,
@@ -142,7 +142,9 @@ impl Ui {
     }
 
     fn line(&self, colour: &str, sentence: &str) {
-        self.print(&format!("{} {sentence}\n", self.paint(colour, "›")));
+        // A terminal may have echoed `^C` at the start of the line.
+        let start = if self.has_colour { "\r" } else { "" };
+        self.print(&format!("{start}{} {sentence}\n", self.paint(colour, "›")));
     }
 
     fn prefix(&self, service: &str) -> String {
@@ -167,8 +169,8 @@ impl Ui {
         }
         if !self.patched.is_empty() {
             text += "\n  patched until the stack ends:\n\n";
-            for patched in &self.patched {
-                text += &format!("    {patched}\n");
+            for line in aligned(&self.patched) {
+                text += &format!("    {line}\n");
             }
         }
         text += &format!("\n  {}\n\n", self.paint(DIM, "Ctrl-C stops the stack"));
@@ -178,23 +180,9 @@ impl Ui {
     fn table(&self, report: &Report) -> String {
         let mut rows = vec![["SERVICE", "PREFERRED", "PORT", "STATUS", "OWNER"].map(str::to_owned)];
         rows.extend(report.ports.iter().map(row));
-        let width = |column: usize| {
-            rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default()
-        };
-        let widths: Vec<usize> = (0..4).map(width).collect();
-        let mut text = String::new();
-        for (place, row) in rows.iter().enumerate() {
-            let cells: Vec<String> =
-                (0..4).map(|cell| format!("{:1$}", row[cell], widths[cell])).collect();
-            let line = format!("{}  {}", cells.join("  "), row[4]);
-            text += &if place == 0 {
-                self.paint(BOLD, line.trim_end())
-            } else {
-                line.trim_end().to_owned()
-            };
-            text.push('\n');
-        }
-        text
+        let mut lines = aligned(&rows);
+        lines[0] = self.paint(BOLD, &lines[0]);
+        lines.join("\n") + "\n"
     }
 
     fn paint(&self, colour: &str, text: &str) -> String {
@@ -208,6 +196,20 @@ impl Ui {
             text.to_owned()
         }
     }
+}
+
+/// Rows with every column as wide as its widest cell, but for the last.
+fn aligned<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> Vec<String> {
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
+    let widths: [usize; COLUMNS] = std::array::from_fn(|column| {
+        width(column).filter(|_| column + 1 < COLUMNS).unwrap_or_default()
+    });
+    let cell = |(cell, width): (&String, &usize)| format!("{cell:width$}");
+    let line = |row: &[String; COLUMNS]| {
+        let cells: Vec<String> = row.iter().zip(&widths).map(cell).collect();
+        cells.join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect()
 }
 
 /// What a notice says to a person; none for what is said elsewhere or goes without saying.
@@ -434,8 +436,8 @@ odd       9          none  unknown    netlink is off
 
   patched until the stack ends:
 
-    web/vite.config.ts:4  server.port 8000 → 8001
-    config.json:4  server.port new → 8001
+    web/vite.config.ts:4  server.port  8000 → 8001
+    config.json:4         server.port  new → 8001
 
   Ctrl-C stops the stack
 
