@@ -1,4 +1,4 @@
-//! Which port a service gets: [`choose`] is pure and says the order, [`reserve`] asks the system for each until one is
+//! Which port a service gets: `choose` is pure and says the order, [`reserve`] asks the system for each until one is
 //! held.
 
 use crate::check::{Block, Hold, Status, check};
