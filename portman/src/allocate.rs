@@ -1,7 +1,7 @@
 //! Which port a service gets: `choose` is pure and says the order, [`reserve`] asks the system for each until one is
 //! held.
 
-use crate::check::{Block, Hold, Status, check};
+use crate::check::{self, Block, Hold, Sight, Status};
 use crate::error::{Error, Result};
 use crate::owner::{Occupant, occupants};
 use crate::port::{Port, PortRange};
@@ -60,8 +60,6 @@ pub enum Taken {
     Occupied(Vec<Occupant>),
     /// It may not be taken.
     Blocked(Block),
-    /// Another service of the same request got it.
-    Sibling(String),
 }
 
 /// What makes a port that a user wrote a doubtful choice.
@@ -108,15 +106,9 @@ fn is_safe_to_give(port: Port, limits: &Limits) -> bool {
 /// port is free. Nothing stays held then.
 pub fn reserve(requests: &[Request], pool: &Pool) -> Result<Vec<Allocation>> {
     let limits = limits()?;
-    let mut preferred: Vec<(Port, &str)> = Vec::new();
     let mut tries = Vec::with_capacity(requests.len());
     for request in requests {
-        let tried = match request.preferred {
-            Some(port) => try_preferred(request, port, &preferred)?,
-            None => Try::Elsewhere(None),
-        };
-        preferred.extend(request.preferred.map(|port| (port, request.service.as_str())));
-        tries.push(tried);
+        tries.push(try_preferred(request)?);
     }
     let settle = |(request, tried): (&Request, Try)| match tried {
         Try::Held(hold) => Ok(allocation(request, hold, None)),
@@ -127,16 +119,37 @@ pub fn reserve(requests: &[Request], pool: &Pool) -> Result<Vec<Allocation>> {
     requests.iter().zip(tries).map(settle).collect()
 }
 
+/// The ports that [`reserve`] would give now, as far as that can be seen without taking one; none where there is none.
+///
+/// # Errors
+/// When the system does not tell its ranges.
+pub fn foresee(requests: &[Request], pool: &Pool) -> Result<Vec<Option<Port>>> {
+    let limits = limits()?;
+    let is_free = |port: &Port| matches!(check::look(*port), Sight::Free);
+    let preferred: Vec<Option<Port>> =
+        requests.iter().map(|request| request.preferred.filter(is_free)).collect();
+    let mut given: Vec<Port> = preferred.iter().flatten().copied().collect();
+    let mut foreseen = Vec::with_capacity(requests.len());
+    for (request, preferred) in requests.iter().zip(preferred) {
+        let next = || {
+            let candidates = choose(request.preferred, pool, &limits);
+            candidates.into_iter().find(|port| !given.contains(port) && is_free(port))
+        };
+        let port = preferred.or_else(next);
+        given.extend(port);
+        foreseen.push(port);
+    }
+    Ok(foreseen)
+}
+
 enum Try {
     Held(Hold),
     Elsewhere(Option<Taken>),
 }
 
-fn try_preferred(request: &Request, port: Port, siblings: &[(Port, &str)]) -> Result<Try> {
-    if let Some((_, sibling)) = siblings.iter().find(|(theirs, _)| *theirs == port) {
-        return Ok(Try::Elsewhere(Some(Taken::Sibling((*sibling).to_owned()))));
-    }
-    match check(port) {
+fn try_preferred(request: &Request) -> Result<Try> {
+    let Some(port) = request.preferred else { return Ok(Try::Elsewhere(None)) };
+    match check::check(port) {
         Status::Available(hold) => Ok(Try::Held(hold)),
         Status::Occupied(sockets) => {
             Ok(Try::Elsewhere(Some(Taken::Occupied(occupants(&sockets)?))))
@@ -152,7 +165,7 @@ fn alternative(request: &Request, moved: Option<Taken>, candidates: &[Port]) -> 
     let others = candidates.iter().filter(|&&port| Some(port) != request.preferred);
     for &port in others {
         // One that is not certainly free is no alternative, whatever the reason.
-        if let Status::Available(hold) = check(port) {
+        if let Status::Available(hold) = check::check(port) {
             return Ok(allocation(request, hold, moved));
         }
     }

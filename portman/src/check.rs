@@ -58,6 +58,43 @@ pub fn check(port: Port) -> Status {
     }
 }
 
+/// What can be seen of a port without touching it. It may have changed by the time it is told: only a [`Hold`] keeps a
+/// port free.
+#[derive(Debug)]
+pub enum Sight {
+    /// Nobody seems to have it.
+    Free,
+    /// These sockets keep it from being taken.
+    Occupied(Vec<Socket>),
+    /// Nobody has it, but it may not be taken.
+    Blocked(Block),
+    /// It could not be found out; the reason, for people.
+    Unknown(String),
+}
+
+/// Looks at `port` for a report, without taking it even for a moment: somebody may just be starting there.
+pub fn look(port: Port) -> Sight {
+    let seen = sys::limits().and_then(|limits| {
+        let mut sockets = sys::sockets(port)?;
+        sockets.extend(sys::connections(port)?);
+        // An ended connection does not keep a server away.
+        sockets.retain(|socket| socket.activity != Activity::Lingering);
+        Ok((sockets, limits.unprivileged_start))
+    });
+    match seen {
+        Ok((sockets, _)) if !sockets.is_empty() => Sight::Occupied(sockets),
+        // Whether we have the permission is known only by trying.
+        Ok((_, unprivileged_start)) if port.get() < unprivileged_start => match check(port) {
+            Status::Available(_hold) => Sight::Free,
+            Status::Occupied(sockets) => Sight::Occupied(sockets),
+            Status::Blocked(block) => Sight::Blocked(block),
+            Status::Unknown(reason) => Sight::Unknown(reason),
+        },
+        Ok(_) => Sight::Free,
+        Err(error) => Sight::Unknown(format!("the system does not list its sockets: {error}")),
+    }
+}
+
 fn take(port: Port) -> Status {
     // Without options a bind is the kernel's own test-and-set.
     match bind(port, Reuse::No) {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::check::{Block, Status, check};
+use crate::check::{self, Block, Sight};
 use crate::error::Result;
 use crate::owner::{Occupant, Owner, occupants};
 use crate::port::Port;
@@ -72,16 +72,16 @@ pub struct OwnerReport {
     pub activity: Activity,
 }
 
-/// What is known about one port now. Nothing stays held.
+/// What is seen on one port now. It is not taken even for a moment.
 ///
 /// # Errors
 /// When the system does not list its processes.
 pub fn look(port: Port) -> Result<(Word, Option<String>, Vec<OwnerReport>)> {
-    Ok(match check(port) {
-        Status::Available(_hold) => (Word::Available, None, Vec::new()),
-        Status::Blocked(block) => (Word::Blocked, Some(block_reason(block)), Vec::new()),
-        Status::Unknown(reason) => (Word::Unknown, Some(reason), Vec::new()),
-        Status::Occupied(sockets) => {
+    Ok(match check::look(port) {
+        Sight::Free => (Word::Available, None, Vec::new()),
+        Sight::Blocked(block) => (Word::Blocked, Some(block_reason(block)), Vec::new()),
+        Sight::Unknown(reason) => (Word::Unknown, Some(reason), Vec::new()),
+        Sight::Occupied(sockets) => {
             let occupants = occupants(&sockets)?;
             (Word::Occupied, Some(occupied_reason(&occupants)), owners(&occupants))
         }

@@ -115,8 +115,13 @@ impl Patches {
     /// Writes the journal, then the files.
     ///
     /// # Errors
-    /// When a file cannot be written. The files written before it have then been put back.
+    /// When a file cannot be written, or the journal of an earlier run is still there. The files written before it have
+    /// then been put back.
     pub fn apply(journal: &Path, changes: &[FileChange]) -> Result<Self> {
+        if fs::read_if_there(journal)?.is_some() {
+            let reason = "it holds originals of an earlier run that were not put back".to_owned();
+            return Err(Error::State { path: journal.to_owned(), reason });
+        }
         let patches = Self { journal: journal.to_owned(), is_restored: changes.is_empty() };
         if !changes.is_empty() {
             write_journal(journal, changes)?;
@@ -307,7 +312,10 @@ mod tests {
         save(&file, &edited).unwrap();
         assert_eq!(outcomes(patches.restore().unwrap()), [Outcome::Conflict]);
         assert_eq!(read(&file).unwrap(), edited);
-        assert!(read(&journal).unwrap().contains("8000"));
+        let original = read(&journal).unwrap();
+        assert!(original.contains("8000"));
+        assert!(Patches::apply(&journal, &[]).is_err(), "the original would be lost");
+        assert_eq!(read(&journal).unwrap(), original);
     }
 
     #[test]

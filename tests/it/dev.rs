@@ -90,6 +90,8 @@ fn a_setup_that_fails_is_told_and_repeated_until_it_ends_well() {
     assert!(repeated.output.contains("web │ setting up"), "{}", repeated.output);
     let done = stage.run(&["dev"]);
     assert!(!done.output.contains("web │ setting up"), "{}", done.output);
+    assert!(!done.output.contains("was killed"), "no run was:\n{}", done.output);
+    assert!(!repeated.output.contains("was killed"), "no run was:\n{}", repeated.output);
 }
 
 #[test]

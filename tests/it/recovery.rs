@@ -106,8 +106,10 @@ fn an_edit_of_the_patched_value_is_left_and_the_user_decides() {
     );
     assert_eq!(stage.read("config.json"), mine);
 
-    let again = stage.run(&["dev"]);
-    assert_eq!(again.code, 4, "the original would be lost:\n{}", again.output);
+    for _time in 0..3 {
+        let again = stage.run(&["dev"]);
+        assert_eq!(again.code, 4, "the original would be lost:\n{}", again.output);
+    }
     let kept = stage.run(&["restore", "--keep-edits"]);
     assert_eq!(kept.code, 0, "{}", kept.output);
     assert_eq!(stage.read("config.json"), mine);

@@ -39,12 +39,10 @@ pub fn dev(flags: &flags::Dev, ui: &mut Ui) -> anyhow::Result<Outcome> {
     let inherited = inherited(env::vars_os(), env::current_exe().ok().as_deref());
     let run =
         Run { stack: &stack, plan: &plan, session: &session, inherited: &inherited, inbox: &inbox };
-    let outcome = match run.set_up(ui)? {
-        Some(ended) => ended,
-        None => up(&run, ui)?,
-    };
-    session.end()?;
-    Ok(outcome)
+    match run.set_up(ui)? {
+        Some(ended) => Ok(ended),
+        None => up(&run, ui),
+    }
 }
 
 /// Files are patched exactly as long as services run. The holds of the ports outlive both.
@@ -111,7 +109,6 @@ fn reason(taken: &Taken) -> String {
     match taken {
         Taken::Occupied(occupants) => occupied_reason(occupants),
         Taken::Blocked(block) => block_reason(*block),
-        Taken::Sibling(service) => format!("`{service}` would like it too"),
     }
 }
 

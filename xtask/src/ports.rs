@@ -1,6 +1,6 @@
 //! `cargo xtask ports`: what stands on each service's port.
 
-use portman::allocate::{self, Allocation, Request};
+use portman::allocate::{self, Request};
 use portman::port::Port;
 use portman::process::is_marked;
 use portman::report::{self, PortReport, Report, Word};
@@ -33,15 +33,14 @@ fn report(stack: &Stack, running: Option<&Record>) -> anyhow::Result<Report> {
         ports.push(look(service, wish.preferred(), running)?);
     }
     if running.is_none() {
-        // What `dev` would give now; the holds go with `allocations`.
         let request = |(service, wish): &(&Service, PortWish)| Request {
             service: service.name.clone(),
             preferred: wish.preferred(),
         };
         let requests: Vec<Request> = with_port.iter().map(request).collect();
-        let allocations = allocate::reserve(&requests, &stack.pool)?;
-        for (port, allocation) in ports.iter_mut().zip(&allocations) {
-            port.port = Some(Allocation::port(allocation));
+        let foreseen = allocate::foresee(&requests, &stack.pool)?;
+        for (report, port) in ports.iter_mut().zip(foreseen) {
+            report.port = port;
         }
     }
     Ok(Report { version: report::VERSION, ports })

@@ -152,10 +152,15 @@ impl Session {
     pub fn stop_rest(&self) -> anyhow::Result<usize> {
         stop_marked(&self.id, Duration::ZERO)
     }
+}
 
-    /// The run is over and has put everything back.
-    pub fn end(self) -> anyhow::Result<()> {
-        Ok(fs::remove(&self.home.record())?)
+impl Drop for Session {
+    /// The run is over, however it went. With a journal still there the next command has to know whose it is.
+    fn drop(&mut self) {
+        if !self.home.journal().exists() {
+            // What cannot be removed is found, and told, by the next command.
+            fs::remove(&self.home.record()).ok();
+        }
     }
 }
 
@@ -223,7 +228,9 @@ pub fn recover(state: &Path) -> anyhow::Result<Vec<Recovered>> {
         let stopped =
             record.as_ref().map_or(Ok(0), |record| stop_marked(&record.session, LEFTOVER_GRACE))?;
         let restored = restore::recover(&home.journal())?;
-        fs::remove(&home.record())?;
+        if !home.journal().exists() {
+            fs::remove(&home.record())?;
+        }
         let checkout = record.map(|record| record.checkout).unwrap_or_default();
         all.push(Recovered { checkout, stopped, restored });
     }
@@ -270,7 +277,7 @@ mod tests {
         assert_eq!(running(state.path(), checkout).unwrap().unwrap().ports[0].0, "api");
         assert!(recover(state.path()).unwrap().is_empty(), "a run that lives is not touched");
 
-        session.end().unwrap();
+        drop(session);
         assert!(running(state.path(), checkout).unwrap().is_none());
         assert!(Session::begin(state.path(), checkout).is_ok());
     }

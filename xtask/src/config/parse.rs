@@ -46,7 +46,10 @@ pub(super) fn parse(shown: &Path, root: &Path, text: &str) -> Result<Stack, Fail
             );
             return Err(table.key_error(name, message, "give one of them another name"));
         }
-        named.push(service(name, root, &value)?);
+        let read = service(name, root, &value)?;
+        check_port(&read.service, &named)
+            .map_err(|message| table.key_error(name, message, "give one of them another"))?;
+        named.push(read);
     }
     if named.is_empty() {
         return Err(
@@ -55,6 +58,18 @@ pub(super) fn parse(shown: &Path, root: &Path, text: &str) -> Result<Stack, Fail
     }
     top.finish()?;
     Ok(Stack { root: root.to_owned(), pool, services: in_order(named)? })
+}
+
+/// With one port for two services no file could say which of them it means.
+fn check_port(service: &Service, others: &[Named<'_>]) -> Result<(), String> {
+    let port = service.port.and_then(PortWish::preferred);
+    let twin = others.iter().find(|other| port.is_some() && other.service.port == service.port);
+    match (port, twin) {
+        (Some(port), Some(twin)) => {
+            Err(format!("`{}` and `{}` both prefer port {port}", twin.service.name, service.name))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn pool(ports: &Value<'_>) -> Result<Pool, Failure> {

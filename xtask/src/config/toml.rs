@@ -272,7 +272,7 @@ impl<'a> Value<'a> {
             Some(TomlValue::String(text)) => Ok(text.value().clone()),
             Some(TomlValue::Integer(number)) => Ok(number.value().to_string()),
             Some(TomlValue::Boolean(flag)) => Ok(flag.value().to_string()),
-            _ => Err(self.expected("a string, a number or a boolean", "it like \"{port}\"")),
+            _ => Err(self.expected("a string, a number or a boolean", "it in quotes")),
         }
     }
 }

@@ -153,6 +153,7 @@ impl Supervisor<'_> {
                 }
             }
             if let Some(outcome) = self.state.outcome() {
+                self.last_words(ui);
                 return Ok(outcome);
             }
             event = self.next_event(ui)?;
@@ -167,6 +168,15 @@ impl Supervisor<'_> {
                 Some(Message::Output { service, lines }) => {
                     ui.output(&self.run.plan.launches[service].service, &lines);
                 }
+            }
+        }
+    }
+
+    /// Lines that have come and were not told yet.
+    fn last_words(&self, ui: &mut Ui) {
+        for message in self.run.inbox.receiver.try_iter() {
+            if let Message::Output { service, lines } = message {
+                ui.output(&self.run.plan.launches[service].service, &lines);
             }
         }
     }
