@@ -1,7 +1,7 @@
 //! Which port a service gets: `choose` is pure and says the order, [`reserve`] asks the system for each until one is
 //! held.
 
-use crate::check::{self, Block, Hold, Sight, Status};
+use crate::check::{Block, Hold, Status, check, look};
 use crate::error::{Error, Result};
 use crate::owner::{Occupant, occupants};
 use crate::port::{Port, PortRange};
@@ -125,7 +125,7 @@ pub fn reserve(requests: &[Request], pool: &Pool) -> Result<Vec<Allocation>> {
 /// When the system does not tell its ranges.
 pub fn foresee(requests: &[Request], pool: &Pool) -> Result<Vec<Option<Port>>> {
     let limits = limits()?;
-    let is_free = |port: &Port| matches!(check::look(*port), Sight::Free);
+    let is_free = |port: &Port| matches!(look(*port), Status::Available(()));
     let preferred: Vec<Option<Port>> =
         requests.iter().map(|request| request.preferred.filter(is_free)).collect();
     let mut given: Vec<Port> = preferred.iter().flatten().copied().collect();
@@ -149,7 +149,7 @@ enum Try {
 
 fn try_preferred(request: &Request) -> Result<Try> {
     let Some(port) = request.preferred else { return Ok(Try::Elsewhere(None)) };
-    match check::check(port) {
+    match check(port) {
         Status::Available(hold) => Ok(Try::Held(hold)),
         Status::Occupied(sockets) => {
             Ok(Try::Elsewhere(Some(Taken::Occupied(occupants(&sockets)?))))
@@ -165,7 +165,7 @@ fn alternative(request: &Request, moved: Option<Taken>, candidates: &[Port]) -> 
     let others = candidates.iter().filter(|&&port| Some(port) != request.preferred);
     for &port in others {
         // One that is not certainly free is no alternative, whatever the reason.
-        if let Status::Available(hold) = check::check(port) {
+        if let Status::Available(hold) = check(port) {
             return Ok(allocation(request, hold, moved));
         }
     }
@@ -180,7 +180,7 @@ fn tried(candidates: &[Port]) -> String {
     match candidates {
         [] => "none, since no candidate is a port that may be given".to_owned(),
         [only] => only.to_string(),
-        [first, .., last] => format!("{first} to {last} ({} ports)", candidates.len()),
+        [first, .., last] => format!("{} ports from {first} to {last}", candidates.len()),
     }
 }
 

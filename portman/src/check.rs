@@ -6,19 +6,31 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use socket2::{Domain, Socket as OwnSocket, Type};
 
 use crate::port::Port;
-use crate::sys::{self, Activity, Socket};
+use crate::sys::{self, Claim};
+pub use crate::sys::{Activity, Socket};
 
-/// What is known about a port.
+/// What is known about a port. `Free` is what one gets of a free one: a [`Hold`], or nothing from a mere look.
 #[derive(Debug)]
-pub enum Status {
-    /// It was free, and now this hold has it.
-    Available(Hold),
-    /// These sockets keep it from being taken.
+pub enum Status<Free> {
+    /// Nobody has it.
+    Available(Free),
+    /// These sockets keep it from being taken. None of them: another hold does, and this system does not show its sockets.
     Occupied(Vec<Socket>),
     /// Nobody has it, but it may not be taken.
     Blocked(Block),
     /// It could not be found out; the reason, for people.
     Unknown(String),
+}
+
+impl<Free> Status<Free> {
+    fn map<Other>(self, map: impl FnOnce(Free) -> Other) -> Status<Other> {
+        match self {
+            Self::Available(free) => Status::Available(map(free)),
+            Self::Occupied(sockets) => Status::Occupied(sockets),
+            Self::Blocked(block) => Status::Blocked(block),
+            Self::Unknown(reason) => Status::Unknown(reason),
+        }
+    }
 }
 
 /// Why a port that nobody has may not be taken.
@@ -38,6 +50,8 @@ pub enum Block {
 pub struct Hold {
     port: Port,
     _sockets: Vec<OwnSocket>,
+    /// Outlives the sockets, so that nobody takes the port for held while they close.
+    _claim: Claim,
 }
 
 impl Hold {
@@ -50,84 +64,73 @@ impl Hold {
 /// Looks whether `port` is free on every address of IPv4 and IPv6, and takes it if so.
 ///
 /// The look itself disturbs nobody: it asks the system for its sockets and binds only what it then holds.
-pub fn check(port: Port) -> Status {
+pub fn check(port: Port) -> Status<Hold> {
     match sys::sockets(port) {
         Ok(sockets) if sockets.is_empty() => take(port),
         Ok(sockets) => Status::Occupied(sockets),
-        Err(error) => Status::Unknown(format!("the system does not list its sockets: {error}")),
+        Err(error) => unlisted(&error),
     }
 }
 
-/// What can be seen of a port without touching it. It may have changed by the time it is told: only a [`Hold`] keeps a
-/// port free.
-#[derive(Debug)]
-pub enum Sight {
-    /// Nobody seems to have it.
-    Free,
-    /// These sockets keep it from being taken.
-    Occupied(Vec<Socket>),
-    /// Nobody has it, but it may not be taken.
-    Blocked(Block),
-    /// It could not be found out; the reason, for people.
-    Unknown(String),
+/// Looks at `port` for a report, without taking it even for a moment: somebody may just be starting there. It may have
+/// changed by the time it is told: only a [`Hold`] keeps a port free.
+pub fn look(port: Port) -> Status<()> {
+    match seen(port) {
+        Ok(Seen { sockets, .. }) if !sockets.is_empty() => Status::Occupied(sockets),
+        Ok(Seen { is_claimed: true, .. }) => Status::Occupied(Vec::new()),
+        // Whether we have the permission is known only by trying.
+        Ok(Seen { needs_permission: true, .. }) => check(port).map(drop),
+        Ok(_) => Status::Available(()),
+        Err(error) => unlisted(&error),
+    }
 }
 
-/// Looks at `port` for a report, without taking it even for a moment: somebody may just be starting there.
-pub fn look(port: Port) -> Sight {
-    let seen = sys::limits().and_then(|limits| {
-        let mut sockets = sys::sockets(port)?;
-        sockets.extend(sys::connections(port)?);
+struct Seen {
+    sockets: Vec<Socket>,
+    is_claimed: bool,
+    needs_permission: bool,
+}
+
+fn seen(port: Port) -> io::Result<Seen> {
+    let mut sockets = sys::sockets(port)?;
+    if sockets.is_empty() {
+        sockets = sys::connections(port)?;
         // An ended connection does not keep a server away.
         sockets.retain(|socket| socket.activity != Activity::Lingering);
-        Ok((sockets, limits.unprivileged_start))
-    });
-    match seen {
-        Ok((sockets, _)) if !sockets.is_empty() => Sight::Occupied(sockets),
-        // Whether we have the permission is known only by trying.
-        Ok((_, unprivileged_start)) if port.get() < unprivileged_start => match check(port) {
-            Status::Available(_hold) => Sight::Free,
-            Status::Occupied(sockets) => Sight::Occupied(sockets),
-            Status::Blocked(block) => Sight::Blocked(block),
-            Status::Unknown(reason) => Sight::Unknown(reason),
-        },
-        Ok(_) => Sight::Free,
-        Err(error) => Sight::Unknown(format!("the system does not list its sockets: {error}")),
     }
+    let needs_permission = port.get() < sys::limits()?.unprivileged_start;
+    Ok(Seen { sockets, is_claimed: sys::is_claimed(port)?, needs_permission })
 }
 
-fn take(port: Port) -> Status {
+/// Among all holds of this machine one has the claim on a port; the rest of the world is kept away by the bind.
+fn take(port: Port) -> Status<Hold> {
+    let claim = match sys::claim(port) {
+        Ok(claim) => claim,
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => return occupied_by_hold(port),
+        Err(error) => return Status::Unknown(format!("it could not be claimed: {error}")),
+    };
     // Without options a bind is the kernel's own test-and-set.
-    match bind(port, Reuse::No) {
-        Ok(sockets) => hold(port, sockets),
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse => take_over_lingering(port),
+    let bound = match bind(port, Reuse::No) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => bind_over_lingering(port),
+        bound => bound,
+    };
+    match bound.and_then(|sockets| open(&sockets).map(|()| sockets)) {
+        Ok(sockets) => Status::Available(Hold { port, _sockets: sockets, _claim: claim }),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => occupied(port),
         Err(error) => refused(port, &error),
     }
 }
 
 /// Ended connections of an earlier server keep a port for up to a minute. A server that sets `SO_REUSEADDR` may have it
-/// all the same, and so may a hold, but then two holds could both bind: each looks afterwards whether it is alone, and
-/// gives up if it is not, so that at most one stays.
-fn take_over_lingering(port: Port) -> Status {
-    let sockets = match bind(port, Reuse::Address) {
-        Ok(sockets) => sockets,
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse => return occupied(port),
-        Err(error) => return refused(port, &error),
-    };
-    let own: io::Result<Vec<u64>> = sockets.iter().map(sys::inode).collect();
-    let alone = own.and_then(|own| {
-        let seen = sys::sockets(port)?;
-        let all_ours =
-            seen.iter().all(|socket| socket.inode.is_some_and(|inode| own.contains(&inode)));
-        // A kernel before 6.8 does not list bound sockets, ours neither: then nothing is known.
-        Ok(all_ours && seen.len() == own.len())
-    });
-    match alone {
-        Ok(true) => hold(port, sockets),
-        Ok(false) => {
-            drop(sockets);
-            occupied(port)
-        }
-        Err(error) => Status::Unknown(format!("the system does not list its sockets: {error}")),
+/// all the same, and so may a hold, unless somebody else has done the same before.
+fn bind_over_lingering(port: Port) -> io::Result<Vec<OwnSocket>> {
+    let sockets = bind(port, Reuse::Address)?;
+    let own: Vec<u64> = sockets.iter().map(sys::inode).collect::<io::Result<_>>()?;
+    let is_own = |socket: &Socket| socket.inode.is_some_and(|inode| own.contains(&inode));
+    if sys::sockets(port)?.iter().all(is_own) {
+        Ok(sockets)
+    } else {
+        Err(io::Error::from(io::ErrorKind::AddrInUse))
     }
 }
 
@@ -169,20 +172,16 @@ fn bind_one(family: Domain, address: SocketAddr, reuse: Reuse) -> io::Result<Own
     Ok(socket)
 }
 
-/// The port is ours; from now on servers may bind over it.
-fn hold(port: Port, sockets: Vec<OwnSocket>) -> Status {
-    let opened = sockets.iter().try_for_each(|socket| {
+/// From now on servers may bind over these sockets.
+fn open(sockets: &[OwnSocket]) -> io::Result<()> {
+    sockets.iter().try_for_each(|socket| {
         socket.set_reuse_address(true)?;
         socket.set_reuse_port(true)
-    });
-    match opened {
-        Ok(()) => Status::Available(Hold { port, _sockets: sockets }),
-        Err(error) => Status::Unknown(format!("its hold could not be shared: {error}")),
-    }
+    })
 }
 
 /// A bind failed: says which sockets are the reason.
-fn occupied(port: Port) -> Status {
+fn occupied(port: Port) -> Status<Hold> {
     let sockets = sys::sockets(port).and_then(|mut sockets| {
         if sockets.is_empty() {
             sockets = sys::connections(port)?;
@@ -191,23 +190,31 @@ fn occupied(port: Port) -> Status {
     });
     match sockets {
         Ok(sockets) if sockets.is_empty() => {
-            Status::Unknown("it is in use, but the system lists no socket on it".into())
+            Status::Unknown("it is in use, but the system lists no socket on it".to_owned())
         }
         Ok(sockets) => Status::Occupied(sockets),
-        Err(error) => Status::Unknown(format!(
-            "it is in use, and the system does not list its sockets: {error}"
-        )),
+        Err(error) => unlisted(&error),
     }
 }
 
-fn refused(port: Port, error: &io::Error) -> Status {
+fn occupied_by_hold(port: Port) -> Status<Hold> {
+    match sys::sockets(port) {
+        Ok(sockets) => Status::Occupied(sockets),
+        Err(error) => unlisted(&error),
+    }
+}
+
+fn unlisted<Free>(error: &io::Error) -> Status<Free> {
+    Status::Unknown(format!("the system does not list its sockets: {error}"))
+}
+
+fn refused(port: Port, error: &io::Error) -> Status<Hold> {
     if error.kind() == io::ErrorKind::PermissionDenied
         && let Ok(limits) = sys::limits()
         && port.get() < limits.unprivileged_start
     {
-        return Status::Blocked(Block::Permission {
-            unprivileged_start: limits.unprivileged_start,
-        });
+        let unprivileged_start = limits.unprivileged_start;
+        return Status::Blocked(Block::Permission { unprivileged_start });
     }
     Status::Unknown(format!("binding it failed: {error}"))
 }

@@ -50,6 +50,12 @@ pub enum Error {
         /// What the reader said.
         reason: String,
     },
+    /// The journal of an earlier run still holds originals that were not put back.
+    #[error("`{path}` still holds originals of an earlier run", path = .0.display())]
+    KeptOriginals(PathBuf),
+    /// The file is not any more as it was read.
+    #[error("`{path}` was changed by somebody else meanwhile", path = .0.display())]
+    Changed(PathBuf),
     /// The operating system would not tell about sockets, ports or processes.
     #[error("could not find out {what}")]
     System {
@@ -63,7 +69,7 @@ pub enum Error {
     NoPort {
         /// Who wanted one.
         service: String,
-        /// Which ports were tried: `8000, 8001 … 9099 (221 ports)`.
+        /// Which ports were tried: `221 ports from 8000 to 9099`.
         tried: String,
     },
     /// Whether the port is free could not be found out, so it was not taken.

@@ -34,11 +34,12 @@ pub fn read_if_there(path: &Path) -> Result<Option<String>> {
 /// Puts `text` in the place of an existing file, so that a reader sees the old text or the new one, and after a power
 /// cut one of the two is there.
 ///
-/// Links are followed, the mode and the owner stay. A file with several hard links, or one that is a mount point, is
-/// written in place, since a rename would separate it from its other names.
+/// Links are followed, the mode and the owner stay. A file with several hard links, one that is a mount point, and one
+/// whose owner we cannot give to another file are written in place instead: a rename would make another file of it.
 ///
 /// # Errors
-/// When the file is not there, is read-only, or the system refuses. The file then holds its old text.
+/// When the file is not there, is read-only, or the system refuses. The file then holds its old text; if it was written
+/// in place, perhaps the beginning of the new one and the rest of the old one.
 pub fn replace(path: &Path, text: &str) -> Result<()> {
     let target = path.canonicalize().map_err(|source| failed("find", path, source))?;
     let old = fs::metadata(&target).map_err(|source| failed("read", path, source))?;
@@ -55,13 +56,18 @@ pub fn replace(path: &Path, text: &str) -> Result<()> {
 
 fn rename_over(target: &Path, old: &Metadata, text: &str) -> io::Result<()> {
     let temporary = temporary_beside(target);
-    let written =
-        write_new(&temporary, Some(old), text).and_then(|()| fs::rename(&temporary, target));
-    match written {
+    let like = |file: &File| {
+        sys::keep_owner(file, old)?;
+        file.set_permissions(old.permissions())
+    };
+    let written = write_new(&temporary, text, like);
+    match written.and_then(|()| fs::rename(&temporary, target)) {
         Ok(()) => sync_folder(target),
         Err(error) => {
-            // It may never have been made; what matters is the error that stopped us.
-            fs::remove_file(&temporary).ok();
+            if error.kind() != io::ErrorKind::AlreadyExists {
+                // It may never have been made; what matters is the error that stopped us.
+                fs::remove_file(&temporary).ok();
+            }
             if sys::forbids_rename(&error) { write_in_place(target, text) } else { Err(error) }
         }
     }
@@ -75,24 +81,28 @@ fn temporary_beside(target: &Path) -> PathBuf {
 }
 
 /// Removes what a crash in [`replace`] may have left beside `path`.
-pub fn remove_temporary(path: &Path) -> Result<()> {
+pub(crate) fn remove_temporary(path: &Path) -> Result<()> {
     let Ok(target) = path.canonicalize() else { return Ok(()) };
     remove(&temporary_beside(&target))
 }
 
-fn write_new(path: &Path, like: Option<&Metadata>, text: &str) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
-    if let Some(like) = like {
-        sys::keep_owner(&file, like)?;
-        file.set_permissions(like.permissions())?;
-    }
+fn write_new(
+    path: &Path,
+    text: &str,
+    prepare: impl FnOnce(&File) -> io::Result<()>,
+) -> io::Result<()> {
+    // Never into a file that is there: it may be somebody else's work, or a link to anything.
+    let mut file = sys::make_private(OpenOptions::new().write(true).create_new(true)).open(path)?;
+    prepare(&file)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()
 }
 
+/// Over the old text and not after emptying the file, so that nothing is lost when the disk is full.
 fn write_in_place(path: &Path, text: &str) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).truncate(true).open(path)?;
+    let mut file = OpenOptions::new().write(true).open(path)?;
     file.write_all(text.as_bytes())?;
+    file.set_len(text.len() as u64)?;
     file.sync_all()
 }
 
@@ -104,11 +114,17 @@ fn sync_folder(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Writes a file of our own state, made with its folders if need be; on return it is on the disk.
+/// Writes a file of our own state, for this user alone and made with its folders if need be; on return it is on the
+/// disk. One process at a time may do that; our states have locks.
 pub fn save(path: &Path, text: &str) -> Result<()> {
     let saved = make_parent(path).and_then(|()| {
         let temporary = temporary_beside(path);
-        write_new(&temporary, None, text)?;
+        match fs::remove_file(&temporary) {
+            // What a crash left is in nobody's way.
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        write_new(&temporary, text, |_| Ok(()))?;
         fs::rename(&temporary, path)?;
         sync_folder(path)
     });

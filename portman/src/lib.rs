@@ -25,7 +25,6 @@ pub mod port;
 pub mod process;
 
 mod sys;
-pub use sys::{Activity, Socket};
 
 pub mod error;
 pub mod fs;

@@ -7,38 +7,71 @@ use similar::{Algorithm, DiffOp, capture_diff_slices};
 
 use crate::patch::Undo;
 
-/// `now` with every value of `undo` back to what it was; none when `now` no longer has one of them as `after` has it.
-pub(crate) fn take_back(after: &str, undo: &[Undo], now: &str) -> Option<String> {
-    let edges: Vec<usize> =
-        undo.iter().flat_map(|undo| [undo.range.start, undo.range.end]).collect();
-    let (ours, theirs) = (tokens(after, &edges), tokens(now, &[]));
-    let text = |tokens: &[Range<usize>], of: &str| {
-        tokens.iter().map(|token| of[token.clone()].to_owned()).collect()
-    };
-    let (our_text, their_text): (Vec<String>, Vec<String>) =
-        (text(&ours, after), text(&theirs, now));
-    let same = same(&capture_diff_slices(Algorithm::Myers, &our_text, &their_text));
-    let place = |undo: &Undo| place(&undo.range, &ours, &theirs, &same);
-    let places: Vec<Range<usize>> = undo.iter().map(place).collect::<Option<_>>()?;
+/// `now` with every value of `undo` back to what it was in `before`. A value that the user put back already stays; none
+/// when one is neither as `after` nor as `before` has it.
+pub(crate) fn take_back(before: &str, after: &str, undo: &[Undo], now: &str) -> Option<String> {
+    let ours: Vec<Range<usize>> = undo.iter().map(|undo| undo.range.clone()).collect();
+    let originals = originals(undo);
+    let (patched, original) =
+        (Aligned::new(after, &ours, now), Aligned::new(before, &originals, now));
+    let mut back = Vec::with_capacity(undo.len());
+    for (undo, old) in undo.iter().zip(&originals) {
+        match patched.place(&undo.range) {
+            Some(place) => back.push((place, &undo.old)),
+            // What was inserted has no bytes in `before` that could be found again.
+            None if !old.is_empty() && original.place(old).is_some() => {}
+            None => return None,
+        }
+    }
     let mut merged = now.to_owned();
-    for (place, undo) in places.into_iter().zip(undo).rev() {
-        merged.replace_range(place, &undo.old);
+    for (place, old) in back.into_iter().rev() {
+        merged.replace_range(place, old);
     }
     Some(merged)
 }
 
-/// Has the user put every value back to what it was in `before`?
-pub(crate) fn is_undone(before: &str, undo: &[Undo], now: &str) -> bool {
+/// Where the old values stand in the text before the patch.
+fn originals(undo: &[Undo]) -> Vec<Range<usize>> {
     let (mut added, mut removed) = (0, 0);
-    let redo = |undo: &Undo| {
+    let original = |undo: &Undo| {
         let start = undo.range.start + removed - added;
         added += undo.range.len();
         removed += undo.old.len();
-        Undo { range: start..start + undo.old.len(), old: undo.old.clone() }
+        start..start + undo.old.len()
     };
-    let there: Vec<Undo> = undo.iter().map(redo).collect();
-    // What was inserted has no bytes in `before` that could be found again.
-    there.iter().all(|undo| !undo.range.is_empty()) && take_back(before, &there, now).is_some()
+    undo.iter().map(original).collect()
+}
+
+/// One text laid beside what it has become.
+struct Aligned {
+    ours: Vec<Range<usize>>,
+    theirs: Vec<Range<usize>>,
+    /// Pairs of equal runs of tokens: where in ours, where in theirs.
+    same: Vec<(Range<usize>, usize)>,
+}
+
+impl Aligned {
+    /// No token of `text` crosses an edge of `values`.
+    fn new(text: &str, values: &[Range<usize>], now: &str) -> Self {
+        let edges: Vec<usize> = values.iter().flat_map(|value| [value.start, value.end]).collect();
+        let (ours, theirs) = (tokens(text, &edges), tokens(now, &[]));
+        let words = |tokens: &[Range<usize>], of: &str| -> Vec<String> {
+            tokens.iter().map(|token| of[token.clone()].to_owned()).collect()
+        };
+        let ops = capture_diff_slices(Algorithm::Myers, &words(&ours, text), &words(&theirs, now));
+        Self { same: same(&ops), ours, theirs }
+    }
+
+    /// Where the bytes `range` of our text stand in theirs: within one run of equal tokens, together with a neighbour on
+    /// each side, so that an equal word elsewhere is not taken for ours.
+    fn place(&self, range: &Range<usize>) -> Option<Range<usize>> {
+        let first = self.ours.iter().position(|token| token.start == range.start)?;
+        let last = self.ours.iter().position(|token| token.end == range.end)?;
+        let wide = first.saturating_sub(1)..(last + 2).min(self.ours.len());
+        let is_in = |run: &Range<usize>| run.start <= wide.start && wide.end <= run.end;
+        let (run, at) = self.same.iter().find(|(run, _)| is_in(run))?;
+        Some(self.theirs[at + first - run.start].start..self.theirs[at + last - run.start].end)
+    }
 }
 
 /// Pairs of equal runs of tokens: where in ours, where in theirs.
@@ -52,42 +85,45 @@ fn same(ops: &[DiffOp]) -> Vec<(Range<usize>, usize)> {
     ops.iter().filter_map(equal).collect()
 }
 
-/// Where the bytes `range` of our text stand in theirs: within one run of equal tokens, together with a neighbour on
-/// each side, so that an equal word elsewhere is not taken for ours.
-fn place(
-    range: &Range<usize>,
-    ours: &[Range<usize>],
-    theirs: &[Range<usize>],
-    same: &[(Range<usize>, usize)],
-) -> Option<Range<usize>> {
-    let first = ours.iter().position(|token| token.start == range.start)?;
-    let last = ours.iter().position(|token| token.end == range.end)?;
-    let with_neighbours = first.saturating_sub(1)..(last + 2).min(ours.len());
-    let (run, at) = same
-        .iter()
-        .find(|(run, _)| run.start <= with_neighbours.start && with_neighbours.end <= run.end)?;
-    Some(theirs[at + first - run.start].start..theirs[at + last - run.start].end)
-}
-
-/// Words and single other characters; a token never crosses one of `edges`.
+/// Numbers, words and single other characters; a token never crosses one of `edges`.
 fn tokens(text: &str, edges: &[usize]) -> Vec<Range<usize>> {
-    let is_word = |c: char| c.is_alphanumeric() || c == '_';
     let mut tokens: Vec<Range<usize>> = Vec::new();
-    let mut was_word = false;
+    let mut last = Kind::Other;
     for (at, c) in text.char_indices() {
         let end = at + c.len_utf8();
+        let kind = Kind::of(c);
         match tokens.last_mut() {
-            Some(token) if was_word && is_word(c) && !edges.contains(&at) => token.end = end,
+            Some(token) if kind == last && kind != Kind::Other && !edges.contains(&at) => {
+                token.end = end;
+            }
             _ => tokens.push(at..end),
         }
-        was_word = is_word(c);
+        last = kind;
     }
     tokens
 }
 
+/// `-p3001` is three tokens, so that a port can be told from what stands beside it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Digit,
+    Letter,
+    Other,
+}
+
+impl Kind {
+    fn of(c: char) -> Self {
+        match c {
+            '0'..='9' => Self::Digit,
+            _ if c.is_alphanumeric() || c == '_' => Self::Letter,
+            _ => Self::Other,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{is_undone, take_back};
+    use super::take_back;
     use crate::patch::Undo;
 
     const AFTER: &str = "{\n  \"port\": 8001,\n  \"api\": 8001,\n  \"name\": \"web\"\n}\n";
@@ -96,6 +132,10 @@ mod tests {
     fn ours() -> Vec<Undo> {
         let at = AFTER.find("8001").unwrap();
         vec![Undo { range: at..at + 4, old: "8000".into() }]
+    }
+
+    fn before() -> String {
+        AFTER.replacen("8001", "8000", 1)
     }
 
     #[test]
@@ -120,7 +160,7 @@ mod tests {
             (AFTER.replace('\n', "\r\n"), AFTER.replace('\n', "\r\n").replacen("8001", "8000", 1)),
         ] {
             assert_eq!(
-                take_back(AFTER, &ours(), &edited).as_deref(),
+                take_back(&before(), AFTER, &ours(), &edited).as_deref(),
                 Some(expected.as_str()),
                 "{edited}"
             );
@@ -136,15 +176,31 @@ mod tests {
             AFTER.replacen("  \"port\": 8001,\n", "", 1),
             String::new(),
         ] {
-            assert_eq!(take_back(AFTER, &ours(), &edited), None, "{edited}");
+            assert_eq!(take_back(&before(), AFTER, &ours(), &edited), None, "{edited}");
         }
     }
 
     #[test]
-    fn a_value_that_was_put_back_by_hand_is_seen() {
-        let before = AFTER.replacen("8001", "8000", 1);
-        assert!(is_undone(&before, &ours(), &before.replace("web", "mine")));
-        assert!(!is_undone(&before, &ours(), &before.replace("8000", "7000")));
+    fn a_value_that_was_put_back_by_hand_stays_and_the_others_go_back() {
+        let second = AFTER.rfind("8001").unwrap();
+        let mut both = ours();
+        both.push(Undo { range: second..second + 4, old: "8000".into() });
+        let before = AFTER.replace("8001", "8000");
+        for (edited, expected) in [
+            (before.replace("web", "mine"), Some(before.replace("web", "mine"))),
+            (AFTER.replacen("8001", "8000", 1), Some(before.clone())),
+            (AFTER.replacen("8001", "7000", 1), None),
+        ] {
+            assert_eq!(take_back(&before, AFTER, &both, &edited), expected, "{edited}");
+        }
+    }
+
+    #[test]
+    fn a_number_that_touches_a_word_is_found() {
+        let (before, after) = ("next dev -p3000x \"a\"", "next dev -p3001x \"a\"");
+        let undo = [Undo { range: 11..15, old: "3000".into() }];
+        let now = after.replace("\"a\"", "\"b\"");
+        assert_eq!(take_back(before, after, &undo, &now), Some(before.replace("\"a\"", "\"b\"")));
     }
 
     #[test]
@@ -153,6 +209,6 @@ mod tests {
         let undo = vec![Undo { range: at..at + "  \"name\": \"web\"\n".len(), old: String::new() }];
         let edited = AFTER.replace("\"api\": 8001", "\"api\": 9000");
         let expected = "{\n  \"port\": 8001,\n  \"api\": 9000,\n}\n";
-        assert_eq!(take_back(AFTER, &undo, &edited).as_deref(), Some(expected));
+        assert_eq!(take_back("", AFTER, &undo, &edited).as_deref(), Some(expected));
     }
 }

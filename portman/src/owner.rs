@@ -4,7 +4,6 @@ use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind, Users};
 
@@ -21,8 +20,6 @@ pub struct Owner {
     pub name: String,
     /// Its command line, its words joined by spaces.
     pub cmdline: String,
-    /// The folder it runs in; none when we may not know.
-    pub cwd: Option<PathBuf>,
     /// The name of its user; none when we may not know.
     pub user: Option<String>,
     /// When it started, in seconds since 1970.
@@ -84,7 +81,6 @@ fn describe(pids: impl Iterator<Item = u32>, users: &Users) -> Result<HashMap<u3
     let mut system = System::new().map_err(|error| unlisted(io::Error::other(error)))?;
     let wanted = ProcessRefreshKind::nothing()
         .with_cmd(UpdateKind::Always)
-        .with_cwd(UpdateKind::Always)
         .with_user(UpdateKind::Always)
         .without_tasks();
     system.refresh_processes_specifics(ProcessesToUpdate::Some(&pids), false, wanted);
@@ -96,7 +92,6 @@ fn describe(pids: impl Iterator<Item = u32>, users: &Users) -> Result<HashMap<u3
             process,
             name: described.name().to_string_lossy().into_owned(),
             cmdline: joined(described.cmd()),
-            cwd: described.cwd().map(PathBuf::from),
             user: described
                 .user_id()
                 .and_then(|id| users.get_user_by_id(id))

@@ -39,10 +39,10 @@ impl Process {
 pub fn marked(variable: &str, item: &str) -> io::Result<Vec<Process>> {
     let mut marked = Vec::new();
     for pid in sys::pids()? {
-        // Gone meanwhile, or another user's: neither is ours.
-        let Ok(environment) = sys::environment(pid) else { continue };
-        if has_item(&environment, variable, item) {
-            marked.extend(Process::find(pid)?);
+        // Looked up before and after its environment was read: a pid may be given to somebody else in between.
+        let before = Process::find(pid)?;
+        if is_marked(pid, variable, item) && before == Process::find(pid)? {
+            marked.extend(before);
         }
     }
     Ok(marked)
@@ -58,7 +58,7 @@ pub fn runs_in_group(group: u32) -> io::Result<bool> {
     Ok(false)
 }
 
-/// Is this process one that [`marked`] would find?
+/// Is this process one that [`marked`] would find? One that is gone, or another user's, is not.
 pub fn is_marked(pid: u32, variable: &str, item: &str) -> bool {
     sys::environment(pid).is_ok_and(|environment| has_item(&environment, variable, item))
 }

@@ -2,11 +2,10 @@
 
 use serde::Serialize;
 
-use crate::check::{self, Block, Sight};
+use crate::check::{self, Activity, Block, Status};
 use crate::error::Result;
 use crate::owner::{Occupant, Owner, occupants};
 use crate::port::Port;
-use crate::sys::Activity;
 
 /// The version of [`Report`]'s keys.
 pub const VERSION: u32 = 1;
@@ -78,10 +77,10 @@ pub struct OwnerReport {
 /// When the system does not list its processes.
 pub fn look(port: Port) -> Result<(Word, Option<String>, Vec<OwnerReport>)> {
     Ok(match check::look(port) {
-        Sight::Free => (Word::Available, None, Vec::new()),
-        Sight::Blocked(block) => (Word::Blocked, Some(block_reason(block)), Vec::new()),
-        Sight::Unknown(reason) => (Word::Unknown, Some(reason), Vec::new()),
-        Sight::Occupied(sockets) => {
+        Status::Available(()) => (Word::Available, None, Vec::new()),
+        Status::Blocked(block) => (Word::Blocked, Some(block_reason(block)), Vec::new()),
+        Status::Unknown(reason) => (Word::Unknown, Some(reason), Vec::new()),
+        Status::Occupied(sockets) => {
             let occupants = occupants(&sockets)?;
             (Word::Occupied, Some(occupied_reason(&occupants)), owners(&occupants))
         }
@@ -99,6 +98,9 @@ pub fn block_reason(block: Block) -> String {
 
 /// Who has a port, in a few words for people: `python3 (pid 4711) on 127.0.0.1`.
 pub fn occupied_reason(occupants: &[Occupant]) -> String {
+    if occupants.is_empty() {
+        return "another stack holds it".to_owned();
+    }
     let mut parts: Vec<String> = Vec::new();
     for owner in owners(occupants) {
         let place = owner.addresses.join(" and ");

@@ -67,20 +67,29 @@ pub fn prepare(patches: &[FilePatch]) -> Result<Vec<FileChange>> {
 }
 
 /// What has become of a patched file when it was put back.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Outcome {
     /// It holds its original text again, byte for byte.
     Restored,
     /// The user edited it meanwhile: the edit stays, our values are back to what they were.
     Merged,
-    /// The user edited the very value that was patched: nothing was changed.
+    /// The user edited the very value that was patched: nothing was changed, and the original is kept.
     Conflict,
     /// It is not there any more: nothing was made.
     Gone,
+    /// It could not be read or written; the original is kept.
+    Failed(Error),
+}
+
+impl Outcome {
+    /// Is nothing left to be done about this file?
+    pub fn is_settled(&self) -> bool {
+        matches!(self, Self::Restored | Self::Merged | Self::Gone)
+    }
 }
 
 /// A file that was put back, or not.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Restored {
     /// The file.
     pub path: PathBuf,
@@ -119,8 +128,7 @@ impl Patches {
     /// then been put back.
     pub fn apply(journal: &Path, changes: &[FileChange]) -> Result<Self> {
         if fs::read_if_there(journal)?.is_some() {
-            let reason = "it holds originals of an earlier run that were not put back".to_owned();
-            return Err(Error::State { path: journal.to_owned(), reason });
+            return Err(Error::KeptOriginals(journal.to_owned()));
         }
         let patches = Self { journal: journal.to_owned(), is_restored: changes.is_empty() };
         if !changes.is_empty() {
@@ -128,6 +136,9 @@ impl Patches {
         }
         for change in changes {
             // On an error `patches` is dropped here and restores.
+            if fs::read(&change.path)? != change.before {
+                return Err(Error::Changed(change.path.clone()));
+            }
             fs::replace(&change.path, &change.after)?;
         }
         Ok(patches)
@@ -187,39 +198,61 @@ pub fn recover(journal: &Path) -> Result<Vec<Restored>> {
         });
     }
     let mut restored = Vec::with_capacity(files.len());
-    let mut conflicts = Vec::new();
+    let mut kept = Vec::new();
     for entry in files {
-        let outcome = restore(&entry)?;
-        restored.push(Restored { path: entry.path.clone(), outcome: outcome.clone() });
-        if outcome == Outcome::Conflict {
-            conflicts.push(entry);
+        // One that cannot be put back keeps nobody else waiting.
+        let outcome = restore(&entry).unwrap_or_else(Outcome::Failed);
+        let is_settled = outcome.is_settled();
+        restored.push(Restored { path: entry.path.clone(), outcome });
+        if !is_settled {
+            kept.push(entry);
         }
     }
-    if conflicts.is_empty() {
+    if kept.is_empty() {
         fs::remove(journal)?;
     } else {
-        save(journal, &Journal { version, files: conflicts })?;
+        save(journal, &Journal { version, files: kept })?;
     }
     Ok(restored)
 }
 
 fn restore(entry: &Entry) -> Result<Outcome> {
     fs::remove_temporary(&entry.path)?;
-    let Some(now) = fs::read_if_there(&entry.path)? else { return Ok(Outcome::Gone) };
+    let Some(now) = fs::read_if_there(&entry.path)? else { return gone(entry) };
     if now == entry.before {
         return Ok(Outcome::Restored);
     }
-    if now == entry.after {
+    if now == entry.after || is_torn(&now, entry) {
         fs::replace(&entry.path, &entry.before)?;
         return Ok(Outcome::Restored);
     }
-    match merge::take_back(&entry.after, &entry.undo, &now) {
+    match merge::take_back(&entry.before, &entry.after, &entry.undo, &now) {
         Some(merged) if merged != now => fs::replace(&entry.path, &merged)?,
         Some(_unchanged) => {}
-        None if merge::is_undone(&entry.before, &entry.undo, &now) => {}
         None => return Ok(Outcome::Conflict),
     }
     Ok(Outcome::Merged)
+}
+
+/// A file without its folder may be on a disk that is not there at the moment.
+fn gone(entry: &Entry) -> Result<Outcome> {
+    match entry.path.parent() {
+        Some(folder) if !folder.exists() => Err(Error::File {
+            action: "find",
+            path: folder.to_owned(),
+            source: std::io::Error::from(std::io::ErrorKind::NotFound),
+        }),
+        _ => Ok(Outcome::Gone),
+    }
+}
+
+/// A crash while the file was written in place leaves the beginning of one text and the rest of the other.
+fn is_torn(now: &str, Entry { before, after, .. }: &Entry) -> bool {
+    let is_begun = |new: &str, old: &str| {
+        let same = now.bytes().zip(new.bytes()).take_while(|(now, new)| now == new).count();
+        now.as_bytes().get(same..) == old.as_bytes().get(same..)
+    };
+    is_begun(after, before) || is_begun(before, after)
 }
 
 /// Writes changes for good, without a journal.
@@ -237,6 +270,7 @@ fn unreadable(path: &Path, error: &serde_json::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::{FileChange, Outcome, Patches, recover};
+    use crate::error::Error;
     use crate::fs::{entries, read, save};
     use crate::patch::Undo;
     use std::path::{Path, PathBuf};
@@ -259,18 +293,20 @@ mod tests {
         (file, journal, patches)
     }
 
-    fn outcomes(restored: Vec<super::Restored>) -> Vec<Outcome> {
-        restored.into_iter().map(|restored| restored.outcome).collect()
+    /// The one file's outcome.
+    fn outcome(restored: Vec<super::Restored>) -> Outcome {
+        let [restored] = restored.try_into().unwrap();
+        restored.outcome
     }
 
     #[test]
     fn restores_once_and_leaves_no_journal() {
         let folder = tempfile::tempdir().unwrap();
         let (file, journal, patches) = patched(folder.path());
-        assert_eq!(outcomes(patches.restore().unwrap()), [Outcome::Restored]);
+        assert!(matches!(outcome(patches.restore().unwrap()), Outcome::Restored));
         assert_eq!(read(&file).unwrap(), BEFORE);
         assert!(!journal.exists());
-        assert_eq!(recover(&journal).unwrap(), []);
+        assert!(recover(&journal).unwrap().is_empty());
     }
 
     #[test]
@@ -290,7 +326,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (file, journal, patches) = patched(folder.path());
         std::mem::forget(patches);
-        assert_eq!(outcomes(recover(&journal).unwrap()), [Outcome::Restored]);
+        assert!(matches!(outcome(recover(&journal).unwrap()), Outcome::Restored));
         assert_eq!(read(&file).unwrap(), BEFORE);
     }
 
@@ -299,7 +335,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (file, journal, patches) = patched(folder.path());
         save(&file, &AFTER.replace("\"api\"", "\"my api\"")).unwrap();
-        assert_eq!(outcomes(patches.restore().unwrap()), [Outcome::Merged]);
+        assert!(matches!(outcome(patches.restore().unwrap()), Outcome::Merged));
         assert_eq!(read(&file).unwrap(), BEFORE.replace("\"api\"", "\"my api\""));
         assert!(!journal.exists());
     }
@@ -310,7 +346,7 @@ mod tests {
         let (file, journal, patches) = patched(folder.path());
         let edited = AFTER.replace("8001", "9999");
         save(&file, &edited).unwrap();
-        assert_eq!(outcomes(patches.restore().unwrap()), [Outcome::Conflict]);
+        assert!(matches!(outcome(patches.restore().unwrap()), Outcome::Conflict));
         assert_eq!(read(&file).unwrap(), edited);
         let original = read(&journal).unwrap();
         assert!(original.contains("8000"));
@@ -319,11 +355,83 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_changed_since_it_was_read_is_not_patched() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, journal) = (folder.path().join("config.json"), folder.path().join("journal"));
+        save(&file, "somebody was quicker").unwrap();
+        let change = FileChange {
+            path: file.clone(),
+            before: BEFORE.into(),
+            after: AFTER.into(),
+            changes: Vec::new(),
+            undo: Vec::new(),
+        };
+        assert!(matches!(Patches::apply(&journal, &[change]), Err(Error::Changed(_))));
+        assert_eq!(read(&file).unwrap(), "somebody was quicker");
+    }
+
+    #[test]
+    fn a_file_that_was_half_written_in_place_is_whole_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let (before, after) = ("port = 999 # ours\n", "port = 1000 # ours\n");
+        for written in 0..=after.len() {
+            let (file, journal) = (folder.path().join("a.toml"), folder.path().join("journal"));
+            save(&file, before).unwrap();
+            let change = FileChange {
+                path: file.clone(),
+                before: before.into(),
+                after: after.into(),
+                changes: Vec::new(),
+                undo: vec![Undo { range: 7..11, old: "999".into() }],
+            };
+            std::mem::forget(Patches::apply(&journal, &[change]).unwrap());
+            let torn =
+                format!("{}{}", &after[..written], before.get(written..).unwrap_or_default());
+            save(&file, &torn).unwrap();
+            assert!(matches!(outcome(recover(&journal).unwrap()), Outcome::Restored), "{torn}");
+            assert_eq!(read(&file).unwrap(), before);
+        }
+    }
+
+    #[test]
+    fn one_file_that_cannot_be_put_back_keeps_no_other_waiting() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = folder.path().join("journal");
+        let file = |name: &str| folder.path().join(name);
+        let changes = ["a.json", "b.json"].map(|name| {
+            save(&file(name), BEFORE).unwrap();
+            FileChange {
+                path: file(name),
+                before: BEFORE.into(),
+                after: AFTER.into(),
+                changes: Vec::new(),
+                undo: Vec::new(),
+            }
+        });
+        std::mem::forget(Patches::apply(&journal, &changes).unwrap());
+        let protect = |mode| {
+            use std::os::unix::fs::PermissionsExt;
+            std::fs::set_permissions(file("a.json"), std::fs::Permissions::from_mode(mode))
+                .unwrap();
+        };
+        protect(0o444);
+        let restored = recover(&journal).unwrap();
+        assert!(matches!(restored[0].outcome, Outcome::Failed(Error::ReadOnly(_))));
+        assert!(matches!(restored[1].outcome, Outcome::Restored));
+        protect(0o644);
+        assert!(matches!(outcome(recover(&journal).unwrap()), Outcome::Restored));
+        assert_eq!(
+            (read(&file("a.json")).unwrap(), read(&file("b.json")).unwrap()),
+            (BEFORE.into(), BEFORE.into())
+        );
+    }
+
+    #[test]
     fn a_removed_file_is_not_made_again() {
         let folder = tempfile::tempdir().unwrap();
         let (file, journal, patches) = patched(folder.path());
         crate::fs::remove(&file).unwrap();
-        assert_eq!(outcomes(patches.restore().unwrap()), [Outcome::Gone]);
+        assert!(matches!(outcome(patches.restore().unwrap()), Outcome::Gone));
         assert_eq!(entries(folder.path()).unwrap(), [journal.parent().unwrap()]);
     }
 }

@@ -12,42 +12,42 @@ const KILL_WAIT: Duration = Duration::from_secs(5);
 /// Asks all of `processes` to end, waits up to `grace` for them together, and kills what is left.
 ///
 /// # Errors
-/// When the system refuses the signal, or a process survives being killed.
+/// When the system refuses the signal to one of them, or one survives being killed. The others have been stopped then.
 pub fn stop_all(processes: &[Process], grace: Duration) -> Result<()> {
-    end(processes, Ending::Terminate, grace)?;
-    let left = alive(processes)?;
-    end(&left, Ending::Kill, KILL_WAIT)?;
-    match alive(&left)?.first() {
-        Some(&survivor) => Err(Error::Unkillable(survivor)),
+    // What cannot be asked can perhaps be killed; what cannot be killed is the error.
+    end(processes, Ending::Terminate, grace).ok();
+    let left: Vec<Process> =
+        processes.iter().copied().filter(|process| may_be_alive(*process)).collect();
+    let killed = end(&left, Ending::Kill, KILL_WAIT);
+    match left.into_iter().find(|process| may_be_alive(*process)) {
+        Some(survivor) => Err(killed.err().unwrap_or(Error::Unkillable(survivor))),
         None => Ok(()),
     }
 }
 
+/// Signals all of them and waits for them together; the first error comes last.
 fn end(processes: &[Process], ending: Ending, patience: Duration) -> Result<()> {
     let deadline = Instant::now() + patience;
-    for &process in processes {
-        let signalled = sys::signal(process.pid, process.started, ending);
-        signalled.map_err(|source| about(process, source))?;
-    }
-    for &process in processes {
-        let waited = sys::wait_gone(process.pid, process.started, deadline);
-        waited.map_err(|source| about(process, source))?;
-    }
-    Ok(())
+    let about = |process: &Process| {
+        let what = format!("whether process {} has ended", process.pid);
+        move |source| Error::System { what, source }
+    };
+    let signalled: Vec<Result<()>> = processes
+        .iter()
+        .map(|process| sys::signal(process.pid, process.started, ending).map_err(about(process)))
+        .collect();
+    let waited: Vec<Result<()>> = processes
+        .iter()
+        .map(|process| {
+            sys::wait_gone(process.pid, process.started, deadline).map_err(about(process))
+        })
+        .collect();
+    signalled.into_iter().chain(waited).collect()
 }
 
-fn alive(processes: &[Process]) -> Result<Vec<Process>> {
-    let mut left = Vec::new();
-    for &process in processes {
-        if process.is_alive().map_err(|source| about(process, source))? {
-            left.push(process);
-        }
-    }
-    Ok(left)
-}
-
-fn about(process: Process, source: std::io::Error) -> Error {
-    Error::System { what: format!("whether process {} has ended", process.pid), source }
+/// What cannot be found out is not taken for dead.
+fn may_be_alive(process: Process) -> bool {
+    process.is_alive().unwrap_or(true)
 }
 
 #[cfg(test)]

@@ -1,11 +1,13 @@
 //! Linux: sockets by `sock_diag`, processes by `/proc`, signals by pidfd.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::{MetadataExt, fchown};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -84,6 +86,28 @@ fn receive(netlink: &OwnedFd, found: &mut Vec<Socket>) -> io::Result<()> {
     }
 }
 
+/// A name in the abstract namespace, which is as wide as a network and as long as its socket.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    _name: UnixDatagram,
+}
+
+pub(crate) fn claim(port: Port) -> io::Result<Claim> {
+    Ok(Claim { _name: UnixDatagram::bind_addr(&claim_name(port)?)? })
+}
+
+pub(crate) fn is_claimed(port: Port) -> io::Result<bool> {
+    match UnixDatagram::unbound()?.connect_addr(&claim_name(port)?) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn claim_name(port: Port) -> io::Result<SocketAddr> {
+    SocketAddr::from_abstract_name(format!("portman/hold/{port}"))
+}
+
 pub(crate) fn inode(socket: &impl AsFd) -> io::Result<u64> {
     let file = File::from(socket.as_fd().try_clone_to_owned()?);
     Ok(file.metadata()?.ino())
@@ -124,8 +148,9 @@ pub(crate) fn group(pid: u32) -> io::Result<Option<u32>> {
 }
 
 fn stat(pid: u32) -> io::Result<Option<parse::Stat>> {
-    match fs::read_to_string(format!("/proc/{pid}/stat")) {
-        Ok(text) => Ok(parse::stat(&text)),
+    // A program may give itself a name that is not UTF-8, and a long one is cut in the middle of a character.
+    match fs::read(format!("/proc/{pid}/stat")) {
+        Ok(text) => Ok(parse::stat(&String::from_utf8_lossy(&text))),
         Err(error) if is_gone(&error) => Ok(None),
         Err(error) => Err(error),
     }
@@ -135,8 +160,9 @@ pub(crate) fn environment(pid: u32) -> io::Result<Vec<u8>> {
     fs::read(format!("/proc/{pid}/environ"))
 }
 
+/// Gone, or hidden from us, which only other users' processes are.
 fn is_gone(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::NotFound
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied)
         || error.raw_os_error() == Some(Errno::SRCH.raw_os_error())
 }
 
@@ -199,13 +225,18 @@ pub(crate) fn keep_owner(file: &File, like: &Metadata) -> io::Result<()> {
     fchown(file, Some(like.uid()), Some(like.gid()))
 }
 
+pub(crate) fn make_private(options: &mut OpenOptions) -> &mut OpenOptions {
+    options.mode(0o600)
+}
+
 pub(crate) fn is_shared(file: &Metadata) -> bool {
     file.nlink() > 1
 }
 
 pub(crate) fn forbids_rename(error: &io::Error) -> bool {
     let number = error.raw_os_error();
-    [Errno::BUSY, Errno::XDEV].iter().any(|errno| number == Some(errno.raw_os_error()))
+    // BUSY, XDEV: it is a mount point. PERM: its owner cannot be given to another file.
+    [Errno::BUSY, Errno::XDEV, Errno::PERM].iter().any(|errno| number == Some(errno.raw_os_error()))
 }
 
 pub(crate) fn is_family_absent(error: &io::Error) -> bool {

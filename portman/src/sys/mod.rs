@@ -2,6 +2,8 @@
 //!
 //! - `sockets(port)`: every socket that keeps `port` from being taken: it listens, or is bound and may yet.
 //! - `connections(port)`: sockets of connections, also ended ones that still linger, whose local port is `port`.
+//! - `claim(port)`: among all holds of this machine's network, of whatever user, at most one has the claim on a port; it
+//!   ends with its process. `is_claimed(port)` asks without claiming.
 //! - `inode(socket)`: the number under which the system knows a socket of ours.
 //! - `holders(inodes)`: which processes have these sockets open. Processes we may not look into are left out.
 //! - `pids()`, `started(pid)`, `group(pid)`, `environment(pid)`: processes; a zombie has neither start nor group.
@@ -10,7 +12,9 @@
 //! - `is_family_absent(error)`: this machine has no IPv6, or no IPv4.
 //! - `limits()`: which ports the system gives out or keeps by itself.
 //! - `keep_owner(file, like)`: a file that replaces another belongs to the same user.
-//! - `is_shared(file)`, `forbids_rename(error)`: the file has other names, or is a mount point: write into it instead.
+//! - `make_private(options)`: a file that is made with them is for this user alone.
+//! - `is_shared(file)`, `forbids_rename(error)`: the file has other names, is a mount point, or is another user's:
+//!   write into it instead.
 //!
 //! Texts that a system prints are read in [`parse`], which every system compiles and tests.
 
@@ -25,8 +29,9 @@ use serde::{Deserialize, Serialize};
 mod linux;
 #[cfg(target_os = "linux")]
 pub(crate) use linux::{
-    connections, environment, forbids_rename, group, holders, inode, is_family_absent, is_shared,
-    keep_owner, limits, pids, signal, sockets, started, wait_gone,
+    Claim, claim, connections, environment, forbids_rename, group, holders, inode, is_claimed,
+    is_family_absent, is_shared, keep_owner, limits, make_private, pids, signal, sockets, started,
+    wait_gone,
 };
 
 #[cfg(not(target_os = "linux"))]

@@ -70,13 +70,21 @@ pub(crate) fn sock_diag(mut bytes: &[u8]) -> Vec<Diag> {
             break;
         };
         messages.extend(match u16_at(message, 4) {
-            Some(NLMSG_DONE) => Some(Diag::Done),
+            Some(NLMSG_DONE) => Some(done(message)),
             Some(NLMSG_ERROR) => i32_at(message, HEADER).map(|number| Diag::Failed(-number)),
             _ => message.get(HEADER..HEADER + DIAG).and_then(inet_diag_msg).map(Diag::Socket),
         });
         bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
     }
     messages
+}
+
+/// A dump ends with 0, or with what went wrong in it: without the module that lists TCP sockets, say.
+fn done(message: &[u8]) -> Diag {
+    match i32_at(message, HEADER) {
+        None | Some(0) => Diag::Done,
+        Some(number) => Diag::Failed(-number),
+    }
 }
 
 fn inet_diag_msg(message: &[u8]) -> Option<Socket> {
@@ -205,6 +213,8 @@ mod tests {
         refused[4..6].copy_from_slice(&2_u16.to_ne_bytes());
         refused[16..20].copy_from_slice(&(-2_i32).to_ne_bytes());
         assert_eq!(sock_diag(&refused), [Diag::Failed(2)]);
+        refused[4..6].copy_from_slice(&3_u16.to_ne_bytes());
+        assert_eq!(sock_diag(&refused), [Diag::Failed(2)], "at the end of the dump");
         assert_eq!(sock_diag(&message(2, 10, 8000, &[127, 0, 0, 1], 1)[..40]), []);
     }
 }
