@@ -26,6 +26,17 @@ impl Process {
         Self::find(std::process::id())?.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
     }
 
+    /// This process, its parent, the parent's parent, and so on.
+    pub fn ancestors() -> io::Result<Vec<Self>> {
+        let mut line = vec![Self::current()?];
+        while let Some(pid) = sys::parent(line[line.len() - 1].pid)?
+            && let Some(parent) = Self::find(pid)?
+        {
+            line.push(parent);
+        }
+        Ok(line)
+    }
+
     /// Does it still run?
     pub fn is_alive(self) -> io::Result<bool> {
         Ok(sys::started(self.pid)? == Some(self.started))
@@ -48,10 +59,15 @@ pub fn marked(variable: &str, item: &str) -> io::Result<Vec<Process>> {
     Ok(marked)
 }
 
+/// Is this process in this process group?
+pub fn is_in_group(pid: u32, group: u32) -> io::Result<bool> {
+    Ok(sys::group(pid)? == Some(group))
+}
+
 /// Does a process of this group still run? Zombies, which only wait for their parent, do not.
 pub fn runs_in_group(group: u32) -> io::Result<bool> {
     for pid in sys::pids()? {
-        if sys::group(pid)? == Some(group) {
+        if is_in_group(pid, group)? {
             return Ok(true);
         }
     }
@@ -83,6 +99,13 @@ mod tests {
         let me = Process::current().unwrap();
         assert!(me.is_alive().unwrap());
         assert!(!Process { started: me.started + 1, ..me }.is_alive().unwrap());
+    }
+
+    #[test]
+    fn our_line_begins_with_us_and_our_parent() {
+        let line = Process::ancestors().unwrap();
+        assert_eq!(line[0], Process::current().unwrap());
+        assert_eq!(line[1].pid, std::os::unix::process::parent_id());
     }
 
     #[test]

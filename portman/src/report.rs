@@ -28,13 +28,13 @@ pub struct PortReport {
     pub preferred: Option<Port>,
     /// The port it has while the stack runs, or would get now; none when none could be had.
     pub port: Option<Port>,
-    /// What is known about the preferred port.
+    /// What is seen on the port that it has while the stack runs, else on the one that it would like.
     pub status: Word,
     /// Why, when it is not available; for people.
     pub reason: Option<String>,
     /// Does the service itself listen there?
     pub running: bool,
-    /// The processes on the preferred port.
+    /// The processes there.
     pub owners: Vec<OwnerReport>,
 }
 

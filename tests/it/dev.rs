@@ -309,9 +309,131 @@ fn the_readmes_example_is_a_stack() {
     stage
         .file("dev.toml", example)
         .file("backend/config.json", "{ \"server\": { \"port\": 8000 } }\n")
+        .file("backend/src/main.rs", "fn main() {}\n")
         .file("frontend/package.json", "{ \"scripts\": { \"dev\": \"vite\" } }\n")
         .file("frontend/vite.config.ts", "export default {}\n");
     let ended = stage.run(&["dev", "--dry-run"]);
     assert_eq!(ended.code, 0, "{}", ended.output);
     assert!(ended.output.contains("in .: postgres -D data -p "), "{}", ended.output);
+}
+
+#[test]
+fn two_services_that_patch_one_file_from_two_folders_both_find_their_port() {
+    let stage = stage();
+    let both = "{\n  \"api\": 1,\n  \"web\": 1\n}\n";
+    let service = |name: &str| {
+        format!(
+            "[services.{name}]\ndir = \"{name}\"\ncommand = [\"FAKE\", \"--listen-env\", \"127.0.0.1\", \"PORT\"]\nport = 0\npatch = [{{ file = \"../ports.json\", set = {{ {name} = \"{{port}}\" }} }}]\n"
+        )
+    };
+    stage.file("ports.json", both).file("api/x", "").file("web/x", "");
+    stage.file("dev.toml", &format!("{}{}", service("api"), service("web")));
+    let mut dev = stage.xtask(&["dev"]);
+    dev.wait_for("Ctrl-C stops the stack");
+    let ports: serde_json::Value = serde_json::from_str(&stage.read("ports.json")).unwrap();
+    for name in ["api", "web"] {
+        dev.wait_for(&format!("{name} │ listening on 127.0.0.1:{}", ports[name]));
+    }
+    dev.signal(Signal::INT);
+    assert_eq!(dev.wait().code, 0);
+    assert_eq!(stage.read("ports.json"), both);
+}
+
+#[test]
+fn two_services_of_one_package_json_have_a_script_each() {
+    let stage = stage();
+    let scripts =
+        "{ \"scripts\": { \"web\": \"vite --port 7101\", \"admin\": \"vite --port 7102\" } }\n";
+    let service = |name: &str, port: u16| {
+        format!(
+            "[services.{name}]\ncommand = \"npm run {name}\"\nport = {port}\npatch = [{{ file = \"package.json\" }}]\n"
+        )
+    };
+    stage.file("package.json", scripts);
+    stage.file("dev.toml", &format!("{}{}", service("web", 7101), service("admin", 7103)));
+    let ended = stage.run(&["dev", "--dry-run"]);
+    assert_eq!(ended.code, 0, "{}", ended.output);
+    let changed =
+        "+{ \"scripts\": { \"web\": \"vite --port 7101\", \"admin\": \"vite --port 7103\" } }";
+    assert!(ended.output.contains(changed), "{}", ended.output);
+}
+
+#[test]
+fn a_program_is_a_path_from_the_services_folder() {
+    let stage = stage();
+    stage.file("backend/run.sh", "#!/bin/sh\necho \"runs in $(basename \"$PWD\")\"\n");
+    let script = stage.checkout().join("backend/run.sh");
+    std::fs::set_permissions(script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    stage.file("dev.toml", "[services.backend]\ndir = \"backend\"\ncommand = \"./run.sh\"\n");
+    let ended = stage.run(&["dev"]);
+    assert_eq!(ended.code, 0, "{}", ended.output);
+    assert!(ended.output.contains("backend │ runs in backend"), "{}", ended.output);
+}
+
+#[test]
+fn ctrl_c_during_the_setup_ends_it_and_nothing_stays() {
+    let stage = stage();
+    let setup = "[\"FAKE\", \"--child\", \"--ignore-term\", \"--print\", \"child is up\", \"--\"]";
+    stage.file(
+        "dev.toml",
+        &format!("[services.web]\nsetup = {{ command = {setup} }}\ncommand = \"x\"\n"),
+    );
+    let mut dev = stage.xtask(&["dev"]);
+    dev.wait_for("web │ child is up");
+    dev.signal(Signal::INT);
+    let ended = dev.wait();
+    assert_eq!(ended.code, 0, "{}", ended.output);
+    assert_eq!(stage.left_processes(), [0; 0]);
+}
+
+#[test]
+fn a_setup_that_leaves_a_process_behind_and_fails_leaves_none() {
+    let stage = stage();
+    stage.file(
+        "dev.toml",
+        "[services.web]\nsetup = { command = [\"sh\", \"-c\", \"setsid sleep 600 & exit 3\"] }\ncommand = \"x\"\n",
+    );
+    assert_refused(&stage, 1, &["ended with exit code 3"]);
+}
+
+#[test]
+fn a_service_that_renames_itself_is_still_known() {
+    let stage = stage();
+    // Renaming itself a program writes over the environment that it was started with.
+    let server = "$0 = 'a name that is far longer than the one before, longer than the environment' x 99; use IO::Socket::INET; my $s = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $ENV{PORT}, Listen => 5, ReuseAddr => 1) or die; sleep 600;";
+    stage
+        .file("server.pl", server)
+        .file("dev.toml", "[services.web]\ncommand = \"perl server.pl\"\nport = 0\n");
+    let mut dev = stage.xtask(&["dev"]);
+    dev.wait_for("Ctrl-C stops the stack");
+    dev.signal(Signal::INT);
+    assert_eq!(dev.wait().code, 0);
+}
+
+#[test]
+fn ctrl_c_does_not_wait_behind_a_flood_of_output() {
+    let stage = stage();
+    stage.file("dev.toml", "[services.web]\ncommand = \"yes flood\"\n");
+    let mut dev = stage.xtask(&["dev"]);
+    dev.wait_for("web │ flood");
+    dev.signal(Signal::INT);
+    let ended = dev.wait();
+    assert_eq!(ended.code, 0);
+    let after = ended.output.split("stopping: Ctrl-C").nth(1).unwrap();
+    assert!(after.contains("web stopped"));
+}
+
+#[test]
+fn a_real_terminal_and_its_ctrl_c() {
+    let test = "a_real_terminal_and_its_ctrl_c";
+    let stage = stage();
+    stage.file("dev.toml", WEB);
+    let Some(mut terminal) = stage.terminal(test, &["dev"]) else { return };
+    terminal.wait_for("Ctrl-C stops the stack");
+    terminal.type_in("\u{3}");
+    let ended = terminal.wait();
+    assert_eq!(ended.code, 0, "{}", ended.output);
+    assert!(ended.output.contains("\u{1b}[32m"), "it is coloured:\n{}", ended.output);
+    assert!(ended.output.contains("web stopped"), "{}", ended.output);
+    assert_eq!(stage.left_processes(), [0; 0]);
 }

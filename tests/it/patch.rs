@@ -29,14 +29,19 @@ fn format_of(case: &Path, file: &Path) -> Format {
         "npm" => "package.json".to_owned(),
         _ => format!("config.{extension}"),
     };
-    Format::of(&shown, "dev").unwrap()
+    Format::of(&shown).unwrap()
 }
 
-/// `own 5173 5174`, `peer 8000 8001`, or `key = value`.
+/// `own 5173 5174`, `script dev 5173 5174`, `peer 8000 8001`, or `key = value`.
 fn edit(line: &str) -> Edit {
     let words: Vec<&str> = line.split(' ').collect();
     match words[..] {
         ["own", old, new] => Edit::Own { old: old.parse().unwrap(), new: new.parse().unwrap() },
+        ["script", name, old, new] => Edit::Script {
+            script: name.to_owned(),
+            old: old.parse().unwrap(),
+            new: new.parse().unwrap(),
+        },
         ["peer", old, new] => Edit::Peer { old: old.parse().unwrap(), new: new.parse().unwrap() },
         _ => {
             let (key, value) = line.split_once(" = ").unwrap();

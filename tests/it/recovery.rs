@@ -16,6 +16,7 @@ fn running() -> (Stage, Running) {
     stage.file("config.json", CONFIG).file("dev.toml", STACK);
     let mut dev = stage.xtask(&["dev"]);
     dev.wait_for("Ctrl-C stops the stack");
+    dev.wait_for("│ up");
     assert_ne!(stage.read("config.json"), CONFIG);
     (stage, dev)
 }
@@ -114,4 +115,69 @@ fn an_edit_of_the_patched_value_is_left_and_the_user_decides() {
     assert_eq!(kept.code, 0, "{}", kept.output);
     assert_eq!(stage.read("config.json"), mine);
     assert_eq!(stage.run(&["dev", "--dry-run"]).code, 0);
+}
+
+#[test]
+fn a_report_for_a_program_is_one_object_also_after_a_kill() {
+    let stage = killed();
+    let mut command = stage.command(crate::PROGRAMS.xtask);
+    let output = command.args(["ports", "--json"]).output().unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["version"], 1);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("was killed; stopped 2 processes"), "{told}");
+}
+
+#[test]
+fn keeping_edits_puts_back_everything_else() {
+    let stage = stage();
+    let other = "port = 1\n";
+    stage.file("config.json", CONFIG).file("other.toml", other).file(
+        "dev.toml",
+        &STACK.replace(
+            "patch = [",
+            "patch = [{ file = \"other.toml\", set = { port = \"{port}\" } }, ",
+        ),
+    );
+    let mut dev = stage.xtask(&["dev"]);
+    dev.wait_for("Ctrl-C stops the stack");
+    dev.signal(Signal::KILL);
+    drop(dev);
+    let mine = CONFIG.replace('1', "7777");
+    stage.file("config.json", &mine);
+
+    let kept = stage.run(&["restore", "--keep-edits"]);
+    assert_eq!(kept.code, 0, "{}", kept.output);
+    assert_eq!((stage.read("config.json"), stage.read("other.toml")), (mine, other.to_owned()));
+    assert_eq!(stage.left_processes(), [0; 0]);
+    assert_eq!(stage.run(&["restore"]).output, "");
+}
+
+#[test]
+fn without_a_dev_toml_a_killed_run_is_put_in_order_all_the_same() {
+    let stage = killed();
+    std::fs::remove_file(stage.checkout().join("dev.toml")).unwrap();
+    let ended = stage.run(&["ports"]);
+    assert_eq!(ended.code, 2, "{}", ended.output);
+    assert_eq!(stage.read("config.json"), CONFIG);
+    assert_eq!(stage.left_processes(), [0; 0]);
+}
+
+#[test]
+fn a_run_that_cannot_be_put_in_order_is_in_no_other_checkouts_way() {
+    let stage = killed();
+    let mine = CONFIG.replace('1', "7777");
+    stage.file("config.json", &mine);
+    let elsewhere = stage.path("elsewhere");
+    std::fs::create_dir(&elsewhere).unwrap();
+    let dev_toml = elsewhere.join("dev.toml");
+    portman::fs::save(&dev_toml, "[services.web]\ncommand = \"true\"\n").unwrap();
+    let ended = stage.run(&["dev", "-C", &elsewhere.to_string_lossy()]);
+    assert_eq!(ended.code, 0, "{}", ended.output);
+    assert!(
+        ended.output.contains("warning: config.json could not be put back"),
+        "{}",
+        ended.output
+    );
+    assert_eq!(stage.run(&["dev"]).code, 4, "here it is");
 }

@@ -18,13 +18,17 @@ const PORTMAN: [&[&str]; 8] = [
 ];
 
 /// The modules of xtask in layers.
-const XTASK: [&[&str]; 9] = [
+const XTASK: [&[&str]; 13] = [
     &["failure", "template", "environment"],
     &["flags"],
     &["config", "notice"],
     &["sys", "ui", "session", "plan"],
-    &["supervise::state", "supervise::child", "supervise::ready", "supervise::watch"],
-    &["supervise", "supervise::setup", "recover"],
+    &["supervise::state"],
+    &["supervise::child", "supervise::ready", "supervise::watch"],
+    &["supervise::inbox"],
+    &["supervise::run"],
+    &["supervise::setup"],
+    &["supervise", "recover"],
     &["dev", "ports", "patch"],
     &["lib"],
     &["main"],
@@ -91,14 +95,19 @@ fn layer(layers: &[&[&str]], module: &str) -> Option<(usize, String)> {
     fitting.max_by_key(|(_, entry)| entry.len()).map(|(layer, entry)| (layer, entry.to_owned()))
 }
 
-/// What `code` names of its own crate: `crate::a::b` and, in a `mod.rs`, nothing else.
-fn imports(code: &str) -> Vec<String> {
+/// What `code` of this module names of its own crate: `crate::a::b`, and `super::b` from its folder.
+fn imports(module: &str, code: &str) -> Vec<String> {
     let is_name = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
-    let named = code.match_indices("crate::").map(|(at, start)| &code[at + start.len()..]);
     let path = |rest: &str| {
         rest[..rest.find(|c| !is_name(c)).unwrap_or(rest.len())].trim_end_matches(':').to_owned()
     };
-    named.map(path).filter(|path| !path.is_empty()).collect()
+    let after = |start: &'static str| {
+        code.match_indices(start).map(move |(at, _)| &code[at + start.len()..])
+    };
+    let folder = module.rsplit_once("::").map_or("", |(folder, _)| folder);
+    let above = |rest: &str| format!("{folder}::{}", path(rest)).trim_start_matches(':').to_owned();
+    let named = after("crate::").map(path).chain(after("use super::").map(above));
+    named.filter(|path| !path.is_empty()).collect()
 }
 
 #[track_caller]
@@ -110,7 +119,7 @@ fn assert_layers(folder: &str, layers: &[&[&str]]) {
             wrong.push(format!("{} is in no layer", source.name));
             continue;
         };
-        for import in imports(source.code()) {
+        for import in imports(&module, source.code()) {
             let Some((layer, entry)) = layer(layers, &import) else {
                 wrong.push(format!("{} imports `{import}`, which is in no layer", source.name));
                 continue;
@@ -132,9 +141,10 @@ fn each_module_imports_only_from_the_layers_below() {
 #[test]
 fn the_layer_check_sees_an_import() {
     assert_eq!(
-        imports("use crate::patch::{Edit};\nlet x = crate::fs::read;"),
+        imports("a", "use crate::patch::{Edit};\nlet x = crate::fs::read;"),
         ["patch", "fs::read"]
     );
+    assert_eq!(imports("a::b", "use super::c::D;"), ["a::c::D"]);
     assert_eq!(layer(&XTASK, "supervise::state::tests").unwrap().1, "supervise::state");
     assert_eq!(layer(&XTASK, "supervise::setup").unwrap().1, "supervise::setup");
     assert!(layer(&PORTMAN, "nothing").is_none());

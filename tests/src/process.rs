@@ -2,8 +2,8 @@
 
 #![expect(unsafe_code, reason = "ignoring a signal has no safe wrapper")]
 
-use std::io::{BufRead, BufReader, Read};
-use std::os::unix::process::ExitStatusExt;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
@@ -35,7 +35,26 @@ impl Running {
     /// Starts `command` and listens to both of its outputs.
     #[track_caller]
     pub fn start(command: &mut Command) -> Self {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self::start_listening(command.stdin(Stdio::null()))
+    }
+
+    /// The same, with an open input (see [`Running::type_in`]).
+    #[track_caller]
+    pub fn start_with_input(command: &mut Command) -> Self {
+        Self::start_listening(command.stdin(Stdio::piped()))
+    }
+
+    #[track_caller]
+    fn start_listening(command: &mut Command) -> Self {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        // SAFETY: signal may be called between fork and exec, and SIG_DFL is no function of ours.
+        unsafe {
+            // The tests may run under nohup, and what is ignored is inherited.
+            command.pre_exec(|| {
+                libc::signal(libc::SIGHUP, libc::SIG_DFL);
+                Ok(())
+            });
+        }
         let mut child =
             command.spawn().unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
         let (sender, lines) = channel();
@@ -71,6 +90,13 @@ impl Running {
                 return line;
             }
         }
+    }
+
+    /// Types `text` on its input.
+    #[track_caller]
+    pub fn type_in(&mut self, text: &str) {
+        let input = self.child.stdin.as_mut().expect("it was started with an input");
+        input.write_all(text.as_bytes()).and_then(|()| input.flush()).expect("it reads");
     }
 
     /// Sends it a signal.

@@ -73,8 +73,7 @@ impl Stage {
     /// A command in some folder, with an environment of its own.
     pub fn command_in(&self, folder: &Path, program: &str) -> Command {
         let mut command = Command::new(program);
-        let kept = ["PATH", "CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN"];
-        let kept = kept.into_iter().filter_map(|name| Some((name, env::var_os(name)?)));
+        let kept = env::vars_os().filter(|(name, _)| is_kept(&name.to_string_lossy()));
         command.env_clear().envs(kept).current_dir(folder);
         // cargo and rustup look for their own folders in the real home when they are not told.
         if let Some(home) = env::home_dir() {
@@ -98,6 +97,18 @@ impl Stage {
     #[track_caller]
     pub fn run(&self, arguments: &[&str]) -> Ended {
         self.xtask(arguments).wait()
+    }
+
+    /// `cargo xtask` in a terminal of its own; none, reported, where none can be had.
+    pub fn terminal(&self, test: &str, arguments: &[&str]) -> Option<Running> {
+        if Command::new("script").arg("--version").output().is_err() {
+            crate::not_run(test, "`script` (util-linux) is not installed");
+            return None;
+        }
+        let line = format!("exec {} {}", self.programs.xtask, arguments.join(" "));
+        let mut command = self.command("script");
+        command.args(["--quiet", "--return", "--flush", "--command", &line, "/dev/null"]);
+        Some(Running::start_with_input(command.env("TERM", "xterm-256color")))
     }
 
     /// The scripted service, started by the test itself: a stranger to every stack.
@@ -130,6 +141,22 @@ impl Stage {
             portman::process::marked("PORTMAN_STATE_DIR", &mark).expect("processes can be listed");
         marked.into_iter().map(|process| process.pid).collect()
     }
+}
+
+/// What says where programs and packages come from; all else is the user's own.
+fn is_kept(name: &str) -> bool {
+    const NAMES: [&str; 8] = [
+        "PATH",
+        "CARGO_HOME",
+        "CARGO_HTTP_CAINFO",
+        "RUSTUP_HOME",
+        "RUSTUP_TOOLCHAIN",
+        "NODE_EXTRA_CA_CERTS",
+        "SSL_CERT_DIR",
+        "SSL_CERT_FILE",
+    ];
+    let lower = name.to_lowercase();
+    NAMES.contains(&name) || lower.ends_with("_proxy") || lower.starts_with("npm_config_")
 }
 
 impl Drop for Stage {

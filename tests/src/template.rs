@@ -58,7 +58,10 @@ fn prepare(stage: &Stage, source: &Path, prepared: &Path) {
 /// The files that git has of the template, as they stand.
 #[track_caller]
 fn copy_tracked(stage: &Stage, source: &Path, to: &Path) {
+    // The repository may belong to another user than the one who tests.
     let listed = Running::start(stage.command_in(source, "git").args([
+        "-c",
+        "safe.directory=*",
         "ls-files",
         "--cached",
         "--others",

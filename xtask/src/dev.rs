@@ -15,7 +15,7 @@ use crate::notice::Notice;
 use crate::plan::{Plan, Surroundings, plan};
 use crate::recover::{recover, relative, tell_restored};
 use crate::session::{self, Session};
-use crate::supervise::{Inbox, Outcome, Run};
+use crate::supervise::{self, Outcome, Run};
 use crate::ui::Ui;
 
 /// Brings the stack up and keeps it until the end.
@@ -24,10 +24,10 @@ use crate::ui::Ui;
 /// When anything cannot be had that the stack needs. What was begun has then been undone.
 pub fn dev(flags: &flags::Dev, ui: &mut Ui) -> anyhow::Result<Outcome> {
     let state = session::state_dir()?;
+    recover(&state, &flags.place, ui)?;
     let stack = config::load(&flags.place)?;
-    recover(&state, Some(&stack.root), ui)?;
 
-    let inbox = Inbox::open()?;
+    let inbox = supervise::open_inbox()?;
     let session = Session::begin(&state, &stack.root)?;
     let allocations = reserve(&stack, ui)?;
     let plan = plan(&stack, &ports(&stack, &allocations), &surroundings(session.list(), ui));
@@ -39,7 +39,7 @@ pub fn dev(flags: &flags::Dev, ui: &mut Ui) -> anyhow::Result<Outcome> {
     let inherited = inherited(env::vars_os(), env::current_exe().ok().as_deref());
     let run =
         Run { stack: &stack, plan: &plan, session: &session, inherited: &inherited, inbox: &inbox };
-    match run.set_up(ui)? {
+    match supervise::set_up(&run, ui)? {
         Some(ended) => Ok(ended),
         None => up(&run, ui),
     }
@@ -50,8 +50,8 @@ fn up(run: &Run<'_>, ui: &mut Ui) -> anyhow::Result<Outcome> {
     let changes = restore::prepare(&run.plan.patches)?;
     let patches = Patches::apply(&run.session.journal(), &changes)?;
     tell_patched(&changes, &run.stack.root, ui);
-    let outcome = run.supervise(ui);
-    run.session.stop_rest()?;
+    let outcome = supervise::supervise(run, ui);
+    tell_rest(run.session.stop_rest()?, ui);
     tell_restored(&patches.restore()?, &run.stack.root, ui)?;
     outcome
 }
@@ -67,6 +67,14 @@ pub fn dry_run(flags: &flags::Dev, ui: &mut Ui) -> anyhow::Result<()> {
     let changes = restore::prepare(&plan.patches)?;
     ui.print(&described(&plan, &changes, &stack.root));
     Ok(())
+}
+
+/// Processes that outlived their service although they were not in its group any more.
+fn tell_rest(stopped: usize, ui: &mut Ui) {
+    if stopped > 0 {
+        let message = format!("stopped {stopped} more that services had started and left behind");
+        ui.tell(&Notice::Warning { message });
+    }
 }
 
 fn reserve(stack: &Stack, ui: &mut Ui) -> anyhow::Result<Vec<Allocation>> {
@@ -88,7 +96,7 @@ fn reserve(stack: &Stack, ui: &mut Ui) -> anyhow::Result<Vec<Allocation>> {
             service: allocation.service.clone(),
             port: allocation.port(),
             preferred: allocation.preferred,
-            reason: allocation.moved.as_ref().map(reason),
+            reason: moved(allocation),
         });
     }
     Ok(allocations)
@@ -105,11 +113,15 @@ fn doubtful(service: &str, port: Port, doubt: Doubt) -> String {
     }
 }
 
-fn reason(taken: &Taken) -> String {
-    match taken {
-        Taken::Occupied(occupants) => occupied_reason(occupants),
-        Taken::Blocked(block) => block_reason(*block),
-    }
+/// Why a service did not get the port it would like.
+fn moved(allocation: &Allocation) -> Option<String> {
+    let preferred = allocation.preferred?;
+    Some(match allocation.moved.as_ref()? {
+        Taken::Occupied(occupants) => {
+            format!("{preferred} is taken: {}", occupied_reason(occupants))
+        }
+        Taken::Blocked(block) => format!("{preferred} is blocked: {}", block_reason(*block)),
+    })
 }
 
 /// One entry a service.
@@ -125,7 +137,9 @@ fn named_ports(allocations: &[Allocation]) -> Vec<(String, Port)> {
 }
 
 fn surroundings(sessions: String, ui: &Ui) -> Surroundings {
-    Surroundings { sessions, has_colour: ui.has_colour() }
+    // A user who chose how much colour there is has the last word.
+    let is_chosen = env::var_os("FORCE_COLOR").is_some();
+    Surroundings { sessions, has_colour: ui.has_colour() && !is_chosen }
 }
 
 fn tell_patched(changes: &[FileChange], root: &Path, ui: &mut Ui) {

@@ -32,6 +32,12 @@ impl Failure {
         Self { kind, message: message.into(), hint: Some(hint.into()) }
     }
 
+    /// An error with all its causes in one line.
+    pub fn chain(error: &dyn std::error::Error) -> String {
+        let causes = std::iter::successors(Some(error), |error| error.source());
+        causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    }
+
     /// Words for what a command ended with. Errors of portman get their hint here.
     pub fn from_error(error: anyhow::Error) -> Self {
         let error = match error.downcast::<Self>() {
@@ -46,10 +52,11 @@ impl Failure {
 
 /// Paths below the current folder as one would type them there.
 fn shortened(message: &str) -> String {
-    match std::env::current_dir() {
-        Ok(folder) => message.replace(&format!("{}/", folder.display()), ""),
-        Err(_) => message.to_owned(),
-    }
+    let Ok(folder) = std::env::current_dir() else { return message.to_owned() };
+    let folder = format!("{}/", folder.display());
+    let short = message.strip_prefix(&folder).unwrap_or(message);
+    // Only where a path begins: the folder's name may be part of another one.
+    short.replace(&format!("`{folder}"), "`").replace(&format!(" {folder}"), " ")
 }
 
 impl fmt::Display for Failure {
@@ -64,6 +71,8 @@ fn kind_of(error: &portman::error::Error) -> Kind {
     use portman::error::Error;
     match error {
         Error::File { .. }
+        | Error::KeptOriginals(_)
+        | Error::Changed(_)
         | Error::ReadOnly(_)
         | Error::NotText { .. }
         | Error::Patch { .. }
@@ -84,6 +93,8 @@ fn hint_for(error: &portman::error::Error) -> Option<String> {
                 path.display()
             )
         }
+        Error::KeptOriginals(_) => "settle them first: cargo xtask restore".to_owned(),
+        Error::Changed(_) => "run the command again".to_owned(),
         Error::NoPort { .. } => "add a range to `ranges` under [ports] in dev.toml".to_owned(),
         Error::Unknown { .. } => "see what is on it: cargo xtask ports".to_owned(),
         _ => return None,

@@ -27,7 +27,7 @@ pub enum Command {
 }
 
 /// Which stack.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct Where {
     /// Look for dev.toml in this folder and those above it
     #[arg(short = 'C', value_name = "DIR")]
@@ -47,7 +47,7 @@ pub struct Dev {
     #[arg(long)]
     pub dry_run: bool,
     /// Print one JSON event a line
-    #[arg(long)]
+    #[arg(long, conflicts_with = "dry_run")]
     pub json: bool,
 }
 

@@ -36,25 +36,19 @@ pub fn main() -> ExitCode {
         Err(error) => return usage(&error),
     };
     let mut ui = Ui::new(mode(&flags.command));
-    let code = match run(flags.command, &mut ui) {
-        Ok(code) => code,
-        Err(error) => {
-            let failure = Failure::from_error(error);
-            ui.failed(&failure);
-            failure.kind as u8
-        }
-    };
+    let code = run(flags.command, &mut ui).unwrap_or_else(|error| {
+        let failure = Failure::from_error(error);
+        ui.failed(&failure);
+        failure.kind as u8
+    });
+    ui.tell(&Notice::Finished { code });
     ExitCode::from(code)
 }
 
 fn run(command: Command, ui: &mut Ui) -> anyhow::Result<u8> {
     match command {
         Command::Dev(flags) if flags.dry_run => dev::dry_run(&flags, ui).map(|()| 0),
-        Command::Dev(flags) => {
-            let code = code_of(dev::dev(&flags, ui)?);
-            ui.tell(&Notice::Finished { code });
-            Ok(code)
-        }
+        Command::Dev(flags) => dev::dev(&flags, ui).map(code_of),
         Command::Ports(flags) => ports::ports(&flags, ui).map(code_of_ports),
         Command::Patch(flags) => patch::patch(&flags, ui).map(|()| 0),
         Command::Restore(flags) => recover::restore(&flags, ui).map(|()| 0),
@@ -78,9 +72,10 @@ fn code_of_ports(is_all_known: bool) -> u8 {
 
 fn mode(command: &Command) -> Mode {
     match command {
-        Command::Dev(flags::Dev { json: true, .. })
-        | Command::Ports(flags::Ports { json: true, .. }) => Mode::Json,
-        _ => Mode::Human,
+        Command::Dev(flags) if flags.json => Mode::Events,
+        Command::Dev(_) => Mode::Run,
+        Command::Ports(flags) if flags.json => Mode::Json,
+        Command::Ports(_) | Command::Patch(_) | Command::Restore(_) => Mode::Answer,
     }
 }
 

@@ -7,7 +7,7 @@ use portman::patch::{Edit, Format};
 use portman::restore::{self, FileChange, FilePatch};
 
 use crate::failure::{Failure, Kind};
-use crate::flags;
+use crate::flags::{self, Where};
 use crate::recover::recover;
 use crate::session;
 use crate::ui::Ui;
@@ -20,7 +20,7 @@ pub fn patch(flags: &flags::Patch, ui: &mut Ui) -> anyhow::Result<()> {
     let edits = flags.assignments.iter().map(|text| edit(text)).collect::<Result<_, _>>()?;
     let wanted = FilePatch { path: flags.file.clone(), format: format(&flags.file)?, edits };
     if !flags.dry_run {
-        recover(&session::state_dir()?, None, ui)?;
+        recover(&session::state_dir()?, &Where::default(), ui)?;
     }
     let changes = restore::prepare(&[wanted])?;
     let shown = flags.file.display().to_string();
@@ -46,7 +46,7 @@ fn edit(assignment: &str) -> Result<Edit, Failure> {
 
 fn format(file: &Path) -> Result<Format, Failure> {
     let name = file.file_name().and_then(OsStr::to_str).unwrap_or_default();
-    Format::of(name, "dev").ok_or_else(|| {
+    Format::of(name).ok_or_else(|| {
         Failure::new(
             Kind::Usage,
             format!("`{}` is of no format that can be patched", file.display()),

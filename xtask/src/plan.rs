@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use portman::patch::Edit;
+use portman::patch::{Edit, Format};
 use portman::port::Port;
 use portman::restore::FilePatch;
 
-use crate::config::{PortWish, Ready, Service, Setup, Stack, variable};
+use crate::config::{Patch, PortWish, Ready, Service, Setup, Stack, variable};
 use crate::template::expand;
 
 /// Everything a run does.
@@ -130,7 +130,7 @@ fn patches(stack: &Stack, ports: &[Option<Port>]) -> Vec<FilePatch> {
     for (place, service) in stack.services.iter().enumerate() {
         for patch in &service.patch {
             let edits = if patch.set.is_empty() {
-                follow_ports(stack, ports, place)
+                follow_ports(stack, ports, place, patch)
             } else {
                 let expanded =
                     |text: &String| expand(text, |name| value(stack, ports, place, name));
@@ -154,20 +154,27 @@ fn patches(stack: &Stack, ports: &[Option<Port>]) -> Vec<FilePatch> {
 }
 
 /// The edits of a file that knows its ports: its service's own, and those of the others where they moved.
-fn follow_ports(stack: &Stack, ports: &[Option<Port>], own: usize) -> Vec<Edit> {
+fn follow_ports(stack: &Stack, ports: &[Option<Port>], own: usize, patch: &Patch) -> Vec<Edit> {
     let preferred = |service: &Service| service.port.and_then(PortWish::preferred);
     let services = stack.services.iter().zip(ports).enumerate();
     let edit = |(place, (service, port)): (usize, (&Service, &Option<Port>))| {
         let new = (*port)?;
         let old = preferred(service);
         if place == own {
-            return Some(Edit::Own { old: old.unwrap_or(new), new });
+            return Some(own_edit(service, patch, old.unwrap_or(new), new));
         }
         // Without a preferred port no file can say the old one.
         let old = old.filter(|old| *old != new)?;
         Some(Edit::Peer { old, new })
     };
     services.filter_map(edit).collect()
+}
+
+fn own_edit(service: &Service, patch: &Patch, old: Port, new: Port) -> Edit {
+    match patch.format {
+        Format::Package => Edit::Script { script: service.script.clone(), old, new },
+        Format::Json | Format::Toml | Format::Vite => Edit::Own { old, new },
+    }
 }
 
 #[cfg(test)]
@@ -187,6 +194,7 @@ mod tests {
     /// A service on the port it prefers, 0 being any; it has the command `run`.
     fn service(name: &str, preferred: u16) -> Service {
         Service {
+            script: "dev".to_owned(),
             name: name.to_owned(),
             dir: PathBuf::from("/stack").join(name),
             setup: None,

@@ -17,8 +17,8 @@ use crate::ui::Ui;
 /// When the stack or the system's sockets cannot be read.
 pub fn ports(flags: &flags::Ports, ui: &mut Ui) -> anyhow::Result<bool> {
     let state = session::state_dir()?;
+    recover(&state, &flags.place, ui)?;
     let stack = config::load(&flags.place)?;
-    recover(&state, Some(&stack.root), ui)?;
     let running = session::running(&state, &stack.root)?;
     let report = report(&stack, running.as_ref())?;
     ui.report(&report);

@@ -6,26 +6,41 @@ use portman::restore::{Outcome, Restored};
 
 use crate::config;
 use crate::failure::{Failure, Kind};
-use crate::flags;
+use crate::flags::{self, Where};
 use crate::notice::Notice;
-use crate::session;
+use crate::session::{self, Attempt, Recovered};
 use crate::ui::Ui;
 
 /// Puts killed runs in order and tells what was done.
 ///
 /// # Errors
-/// When something of them could not be put back: of `checkout`, or with none of any.
-pub fn recover(state: &Path, checkout: Option<&Path>, ui: &mut Ui) -> anyhow::Result<()> {
-    for recovered in session::recover(state)? {
-        let shown = recovered.checkout.display().to_string();
-        ui.tell(&Notice::Recovered { checkout: shown, stopped: recovered.stopped });
-        let is_ours = checkout.is_none_or(|checkout| checkout == recovered.checkout);
-        let told = tell_restored(&recovered.restored, &recovered.checkout, ui);
-        if is_ours {
-            told?;
+/// When something in the checkout at `place` could not be put back. What could not elsewhere is only told.
+pub fn recover(state: &Path, place: &Where, ui: &mut Ui) -> anyhow::Result<()> {
+    // Without a dev.toml here no run can have been here.
+    let file = config::file(place).ok();
+    let ours = file.as_deref().map(config::checkout);
+    let mut failed = None;
+    for Attempt { is_ours, result } in session::recover(state, ours)? {
+        let told = result.and_then(|recovered| {
+            tell_recovered(&recovered, ui);
+            tell_restored(&recovered.restored, &recovered.checkout, ui)
+        });
+        match told {
+            Err(error) if is_ours => failed = Some(error),
+            Err(error) => ui.tell(&Notice::Warning { message: format!("{error:#}") }),
+            Ok(()) => {}
         }
     }
-    Ok(())
+    failed.map_or(Ok(()), Err)
+}
+
+/// A run whose files are settled was killed; one that is only not settled yet was told before.
+fn tell_recovered(recovered: &Recovered, ui: &mut Ui) {
+    let is_settled = recovered.restored.iter().all(|restored| restored.outcome.is_settled());
+    if recovered.stopped > 0 || is_settled {
+        let checkout = recovered.checkout.display().to_string();
+        ui.tell(&Notice::Recovered { checkout, stopped: recovered.stopped });
+    }
 }
 
 /// Tells what has become of files that were to be put back.
@@ -36,18 +51,16 @@ pub fn tell_restored(restored: &[Restored], checkout: &Path, ui: &mut Ui) -> any
     let mut left = Vec::new();
     for Restored { path, outcome } in restored {
         let file = relative(path, checkout);
-        let reason = match outcome {
-            Outcome::Restored | Outcome::Merged => {
-                ui.tell(&Notice::Restored { file, edited: *outcome == Outcome::Merged });
-                continue;
-            }
-            Outcome::Gone => "it is not there any more, and is not made again",
-            Outcome::Conflict => {
-                left.push(file.clone());
-                "you edited the very value that was patched"
-            }
-        };
-        ui.tell(&Notice::NotRestored { file, reason: reason.to_owned() });
+        if !outcome.is_settled() {
+            left.push(file.clone());
+        }
+        ui.tell(&match outcome {
+            Outcome::Restored => Notice::Restored { file, edited: false },
+            Outcome::Merged => Notice::Restored { file, edited: true },
+            Outcome::Gone => not_restored(file, "it is not there any more, and is not made again"),
+            Outcome::Conflict => not_restored(file, "you edited the very value that was patched"),
+            Outcome::Failed(error) => not_restored(file, &Failure::chain(error)),
+        });
     }
     if left.is_empty() {
         return Ok(());
@@ -55,10 +68,14 @@ pub fn tell_restored(restored: &[Restored], checkout: &Path, ui: &mut Ui) -> any
     Err(Failure::new(
         Kind::File,
         format!("{} could not be put back; the original is kept in our records", left.join(", ")),
-        "set the value by hand to what it was and run `cargo xtask restore`, or keep yours with \
+        "set the value by hand to what it was and run `cargo xtask restore`, or keep the file as it is with \
          `cargo xtask restore --keep-edits`",
     )
     .into())
+}
+
+fn not_restored(file: String, reason: &str) -> Notice {
+    Notice::NotRestored { file, reason: reason.to_owned() }
 }
 
 /// A path as it is told: below the checkout without it.
@@ -76,9 +93,11 @@ pub fn relative(path: &Path, checkout: &Path) -> String {
 /// When something could not be put back.
 pub fn restore(flags: &flags::Restore, ui: &mut Ui) -> anyhow::Result<()> {
     let state = session::state_dir()?;
-    if flags.keep_edits {
-        let file = config::file(&flags.place)?;
-        session::keep_edits(&state, config::checkout(&file))?;
+    let recovered = recover(&state, &flags.place, ui);
+    if !flags.keep_edits {
+        return recovered;
     }
-    recover(&state, None, ui)
+    // What could be put back has been; the rest is what the user wants to keep.
+    let file = config::file(&flags.place)?;
+    session::keep_edits(&state, config::checkout(&file))
 }

@@ -21,7 +21,7 @@ use crate::failure::{Failure, Kind};
 /// The variable that marks every process of a session.
 pub const VARIABLE: &str = "XTASK_SESSION";
 
-/// How long what is left of a killed run may take to clean up.
+/// How long processes that outlived their service, or a killed run, may take to clean up.
 const LEFTOVER_GRACE: Duration = Duration::from_secs(5);
 const VERSION: u32 = 1;
 
@@ -55,7 +55,7 @@ pub struct Session {
 }
 
 /// The folder of one checkout's records.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Home(PathBuf);
 
 impl Home {
@@ -75,6 +75,11 @@ impl Home {
 
     fn journal(&self) -> PathBuf {
         self.0.join("journal.json")
+    }
+
+    /// Was there a run that has not put everything back?
+    fn has_traces(&self) -> bool {
+        self.record().exists() || self.journal().exists()
     }
 }
 
@@ -114,6 +119,10 @@ impl Session {
         let Some(lock) = Lock::try_take(&home.lock())? else {
             return Err(busy(&home, checkout)?.into());
         };
+        if home.has_traces() {
+            let message = format!("another run of `{}` was killed just now", checkout.display());
+            return Err(Failure::new(Kind::Port, message, "try again").into());
+        }
         let id = format!("{:016x}", RandomState::new().build_hasher().finish());
         Ok(Self { id, home, checkout: checkout.to_owned(), _lock: lock })
     }
@@ -149,15 +158,18 @@ impl Session {
     }
 
     /// Stops every process of this session that is still there, and says how many there were.
+    ///
+    /// # Errors
+    /// When one cannot be stopped.
     pub fn stop_rest(&self) -> anyhow::Result<usize> {
-        stop_marked(&self.id, Duration::ZERO)
+        stop_marked(&self.id)
     }
 }
 
 impl Drop for Session {
-    /// The run is over, however it went. With a journal still there the next command has to know whose it is.
+    /// The run is over, however it went. As long as something of it is left, the next command has to know of it.
     fn drop(&mut self) {
-        if !self.home.journal().exists() {
+        if self.stop_rest().is_ok() && !self.home.journal().exists() {
             // What cannot be removed is found, and told, by the next command.
             fs::remove(&self.home.record()).ok();
         }
@@ -189,15 +201,20 @@ fn read_record(home: &Home) -> anyhow::Result<Option<Record>> {
 }
 
 fn busy(home: &Home, checkout: &Path) -> anyhow::Result<Failure> {
-    let who = match read_record(home)? {
-        Some(record) => format!("process {}", record.launcher.pid),
-        None => "another command".to_owned(),
-    };
-    Ok(Failure::new(
-        Kind::Port,
-        format!("the stack of `{}` already runs: {who} started it", checkout.display()),
-        "press Ctrl-C there, or use another checkout",
-    ))
+    let checkout = checkout.display();
+    let record = read_record(home)?.filter(|record| record.launcher.is_alive().unwrap_or(true));
+    Ok(match record {
+        Some(Record { launcher, .. }) => Failure::new(
+            Kind::Port,
+            format!("the stack of `{checkout}` already runs: process {} started it", launcher.pid),
+            "press Ctrl-C there, or use another checkout",
+        ),
+        None => Failure::new(
+            Kind::Port,
+            format!("another command is just putting `{checkout}` in order"),
+            "try again",
+        ),
+    })
 }
 
 /// What was done about one killed run.
@@ -211,47 +228,76 @@ pub struct Recovered {
     pub restored: Vec<Restored>,
 }
 
+/// The attempt to put a killed run in order.
+#[derive(Debug)]
+pub struct Attempt {
+    /// Was it a run of the checkout that the command is about?
+    pub is_ours: bool,
+    /// What came of it.
+    pub result: anyhow::Result<Recovered>,
+}
+
 /// Ends what killed runs have left, in every checkout of this user: processes first, then files. Runs that live are not
-/// touched.
+/// touched, and one that cannot be put in order keeps no other waiting. `ours` is the checkout that the command is about.
 ///
 /// # Errors
-/// When a process cannot be stopped, or a file not be put back.
-pub fn recover(state: &Path) -> anyhow::Result<Vec<Recovered>> {
-    let mut all = Vec::new();
-    for folder in fs::entries(&state.join("checkouts"))? {
+/// When our records cannot be listed.
+pub fn recover(state: &Path, ours: Option<&Path>) -> anyhow::Result<Vec<Attempt>> {
+    let ours = ours.map(|checkout| Home::of(state, checkout));
+    let attempt = |folder| {
         let home = Home(folder);
-        if !home.record().exists() && !home.journal().exists() {
-            continue;
-        }
-        let Some(_lock) = Lock::try_take(&home.lock())? else { continue };
-        let record = read_record(&home)?;
-        let stopped =
-            record.as_ref().map_or(Ok(0), |record| stop_marked(&record.session, LEFTOVER_GRACE))?;
-        let restored = restore::recover(&home.journal())?;
-        if !home.journal().exists() {
-            fs::remove(&home.record())?;
-        }
-        let checkout = record.map(|record| record.checkout).unwrap_or_default();
-        all.push(Recovered { checkout, stopped, restored });
+        let result = recover_one(&home).transpose()?;
+        Some(Attempt { is_ours: ours.as_ref() == Some(&home), result })
+    };
+    Ok(fs::entries(&state.join("checkouts"))?.into_iter().filter_map(attempt).collect())
+}
+
+fn recover_one(home: &Home) -> anyhow::Result<Option<Recovered>> {
+    if !home.has_traces() {
+        return Ok(None);
     }
-    Ok(all)
+    let Some(_lock) = Lock::try_take(&home.lock())? else { return Ok(None) };
+    // With the lock it is certain; before, a run may just have been ending.
+    let Some(record) = read_record(home)? else { return Ok(None) };
+    let stopped = stop_marked(&record.session)?;
+    let restored = restore::recover(&home.journal())?;
+    if !home.journal().exists() {
+        fs::remove(&home.record())?;
+    }
+    Ok(Some(Recovered { checkout: record.checkout, stopped, restored }))
 }
 
-fn stop_marked(session: &str, grace: Duration) -> anyhow::Result<usize> {
-    let us = Process::current()?;
-    let mut left = process::marked(VARIABLE, session)?;
-    left.retain(|process| *process != us);
-    stop::stop_all(&left, grace)?;
-    Ok(left.len())
+/// A process may start another while it is being stopped; this often they are looked for again.
+const ROUNDS: usize = 10;
+
+/// Stops the processes of a session, but for us and those that we are part of.
+fn stop_marked(session: &str) -> anyhow::Result<usize> {
+    let ours = Process::ancestors()?;
+    let mut stopped = 0;
+    for _round in 0..ROUNDS {
+        let mut left = process::marked(VARIABLE, session)?;
+        left.retain(|process| !ours.contains(process));
+        if left.is_empty() {
+            break;
+        }
+        stop::stop_all(&left, LEFTOVER_GRACE)?;
+        stopped += left.len();
+    }
+    Ok(stopped)
 }
 
-/// Forgets the originals of files whose values the user changed meanwhile, in this checkout.
+/// Forgets the originals of files that could not be put back, in this checkout. Call it after [`recover`], which puts
+/// back everything else.
 ///
 /// # Errors
 /// When a run is under way there.
 pub fn keep_edits(state: &Path, checkout: &Path) -> anyhow::Result<()> {
-    let session = Session::begin(state, checkout)?;
-    Ok(fs::remove(&session.journal())?)
+    let home = Home::of(state, checkout);
+    let Some(_lock) = Lock::try_take(&home.lock())? else {
+        return Err(busy(&home, checkout)?.into());
+    };
+    fs::remove(&home.journal())?;
+    Ok(fs::remove(&home.record())?)
 }
 
 #[cfg(test)]
@@ -275,7 +321,7 @@ mod tests {
             format!("the stack of `/some/checkout` already runs: process {pid} started it")
         );
         assert_eq!(running(state.path(), checkout).unwrap().unwrap().ports[0].0, "api");
-        assert!(recover(state.path()).unwrap().is_empty(), "a run that lives is not touched");
+        assert!(recover(state.path(), None).unwrap().is_empty(), "a run that lives is not touched");
 
         drop(session);
         assert!(running(state.path(), checkout).unwrap().is_none());

@@ -1,7 +1,7 @@
 //! `{port}` and its kin in dev.toml: `{{` is a brace, a known name becomes its value, anything else stands as it is.
 
 /// Expands the templates in `text`; `value` knows the names.
-pub fn expand(text: &str, value: impl Fn(&str) -> Option<String>) -> String {
+pub fn expand(text: &str, mut value: impl FnMut(&str) -> Option<String>) -> String {
     let mut expanded = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(brace) = rest.find('{') {

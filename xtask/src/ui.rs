@@ -13,9 +13,13 @@ use crate::notice::{Address, Notice, RestartReason, VERSION};
 /// How to print.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// For a person.
-    Human,
-    /// One JSON object a line.
+    /// A person watches a run: everything goes to standard output.
+    Run,
+    /// A program follows a run: one JSON object a line, all on standard output.
+    Events,
+    /// A person asked something: the answer goes to standard output, what is told beside it to standard error.
+    Answer,
+    /// A program asked something: the answer is one JSON object.
     Json,
 }
 
@@ -44,7 +48,11 @@ impl Ui {
     /// Prints in this mode; in colour only where that is welcome.
     pub fn new(mode: Mode) -> Self {
         let is_unwelcome = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let has_colour = mode == Mode::Human && !is_unwelcome && io::stdout().is_terminal();
+        let has_colour = match mode {
+            Mode::Run | Mode::Answer => io::stdout().is_terminal() && io::stderr().is_terminal(),
+            Mode::Events | Mode::Json => false,
+        };
+        let has_colour = has_colour && !is_unwelcome;
         Self { mode, has_colour, services: Vec::new(), patched: Vec::new(), moved: Vec::new() }
     }
 
@@ -60,7 +68,7 @@ impl Ui {
 
     /// Whole lines that a service wrote.
     pub fn output(&mut self, service: &str, lines: &[u8]) {
-        if self.mode == Mode::Json {
+        if self.mode == Mode::Events {
             for line in split_lines(lines) {
                 let line = String::from_utf8_lossy(line).into_owned();
                 self.tell(&Notice::Output { service: service.to_owned(), line });
@@ -83,7 +91,7 @@ impl Ui {
 
     /// One thing to tell.
     pub fn tell(&mut self, notice: &Notice) {
-        if self.mode == Mode::Json {
+        if self.mode == Mode::Events {
             return print_json(&Line { version: VERSION, notice });
         }
         match notice {
@@ -93,15 +101,9 @@ impl Ui {
                 let place = format!("{file}:{}", change.line);
                 self.patched.push([place, change.key.clone(), format!("{old} → {}", change.new)]);
             }
-            Notice::Reserved {
-                service,
-                port,
-                preferred: Some(preferred),
-                reason: Some(reason),
-            } => {
-                self.moved.push((service.clone(), format!("{preferred} is taken: {reason}")));
-                let what =
-                    format!("{service} gets port {port}, since {preferred} is taken: {reason}");
+            Notice::Reserved { service, port, reason: Some(reason), .. } => {
+                self.moved.push((service.clone(), reason.clone()));
+                let what = format!("{service} gets port {port}, since {reason}");
                 self.line(YELLOW, &what);
             }
             Notice::StackReady { after, services } => {
@@ -129,14 +131,14 @@ impl Ui {
     pub fn report(&self, report: &Report) {
         match self.mode {
             Mode::Json => print_json(report),
-            Mode::Human => self.print(&self.table(report)),
+            Mode::Run | Mode::Events | Mode::Answer => self.print(&self.table(report)),
         }
     }
 
     fn error(&self, message: &str, hint: Option<&str>) {
-        let mut text = format!("{} {message}\n", self.paint_error(RED, "error:"));
+        let mut text = format!("{} {message}\n", self.paint(RED, "error:"));
         if let Some(hint) = hint {
-            text += &format!("{} {hint}\n", self.paint_error(BOLD, "hint:"));
+            text += &format!("{} {hint}\n", self.paint(BOLD, "hint:"));
         }
         write(&mut io::stderr(), text.as_bytes());
     }
@@ -144,7 +146,11 @@ impl Ui {
     fn line(&self, colour: &str, sentence: &str) {
         // A terminal may have echoed `^C` at the start of the line.
         let start = if self.has_colour { "\r" } else { "" };
-        self.print(&format!("{start}{} {sentence}\n", self.paint(colour, "›")));
+        let line = format!("{start}{} {sentence}\n", self.paint(colour, "›"));
+        match self.mode {
+            Mode::Run | Mode::Events => self.print(&line),
+            Mode::Answer | Mode::Json => write(&mut io::stderr(), line.as_bytes()),
+        }
     }
 
     fn prefix(&self, service: &str) -> String {
@@ -187,14 +193,6 @@ impl Ui {
 
     fn paint(&self, colour: &str, text: &str) -> String {
         if self.has_colour { format!("\x1b[{colour}m{text}\x1b[0m") } else { text.to_owned() }
-    }
-
-    fn paint_error(&self, colour: &str, text: &str) -> String {
-        if self.has_colour && io::stderr().is_terminal() {
-            self.paint(colour, text)
-        } else {
-            text.to_owned()
-        }
     }
 }
 
@@ -245,12 +243,9 @@ fn sentence(notice: &Notice) -> Option<(&'static str, String)> {
         Notice::Restarting { service, reason: RestartReason::Ended, delay } => {
             (YELLOW, format!("{service} restarts in {:.1} s", delay.as_secs_f64()))
         }
-        Notice::CrashLooped { service } => (
-            RED,
-            format!(
-                "{service} ended too often and stays down; a change of its files starts it again"
-            ),
-        ),
+        Notice::CrashLooped { service } => {
+            (RED, format!("{service} ended too often and stays down"))
+        }
         Notice::Failed { service, reason, hint } => {
             let hint = hint.as_ref().map(|hint| format!("\n  hint: {hint}")).unwrap_or_default();
             (RED, format!("{service} failed: {reason}{hint}"))
@@ -327,7 +322,7 @@ fn split_lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
 mod tests {
     use std::time::Duration;
 
-    use portman::Activity;
+    use portman::check::Activity;
     use portman::patch::Change;
     use portman::port::Port;
     use portman::report::{OwnerReport, PortReport, Report, Word};
@@ -337,7 +332,7 @@ mod tests {
 
     fn ui(services: &[&str]) -> Ui {
         Ui {
-            mode: Mode::Human,
+            mode: Mode::Run,
             has_colour: false,
             services: services.iter().map(|&name| name.to_owned()).collect(),
             patched: Vec::new(),

@@ -159,7 +159,7 @@ impl<'t> File<'t> {
             Value::BooleanLit(_) => (Standing::Bool, self.quote_before(range.start)),
             Value::NumberLit(_) => (Standing::Number, self.quote_before(range.start)),
             Value::StringLit(string) => {
-                return Ok(self.string_replacement(&string.value, range, key, asked));
+                return self.string_replacement(&string.value, range, key, asked);
             }
             Value::Object(_) | Value::Array(_) => return Err(not_a_value(standing, key)),
         };
@@ -182,10 +182,11 @@ impl<'t> File<'t> {
         range: Range<usize>,
         key: &KeyPath,
         asked: &str,
-    ) -> Option<Splice> {
+    ) -> Result<Option<Splice>, Refusal> {
+        value::refuse_uncertain_port(says, asked, key, range.start)?;
         let wanted = Wanted::of(Standing::Text(says), asked);
         if wanted == Wanted::Text(says.into()) {
-            return None;
+            return Ok(None);
         }
         let old = &self.text[range.clone()];
         let (part, text) = match value::port_to_change(says, asked) {
@@ -197,7 +198,8 @@ impl<'t> File<'t> {
             &self.text[range.start..part.start],
             &self.text[part.end..range.end]
         );
-        Some(Splice { range: part, text, key: key.to_string(), old: Some(old.to_owned()), new })
+        let (key, old) = (key.to_string(), Some(old.to_owned()));
+        Ok(Some(Splice { range: part, text, key, old, new }))
     }
 
     /// The quote of the string nearest before `offset`: a file that uses single quotes gets them.
@@ -412,6 +414,16 @@ mod tests {
                 "9000",
                 "{\"port\": \"http:\\/\\/localhost:9000\\/\\u00e9\"}",
             ),
+            (
+                "{\"port\": \"jdbc:postgresql:\\/\\/localhost:5432/db\"}",
+                "9000",
+                "{\"port\": \"jdbc:postgresql:\\/\\/localhost:9000/db\"}",
+            ),
+            (
+                "{\"port\": \"http://a:1;http://b:2\"}",
+                "http://a:3;http://b:4",
+                "{\"port\": \"http://a:3;http://b:4\"}",
+            ),
             ("{\"port\": \"\\u003a\\u0038080\"}", "9000", "{\"port\": \"\\u003a9000\"}"),
             ("{\"port\": 1, \"port\": 2}", "3", "{\"port\": 1, \"port\": 3}"),
             ("{\"p\\u006frt\": 1}", "3", "{\"p\\u006frt\": 3}"),
@@ -615,6 +627,8 @@ mod tests {
         for (before, key, code, offset) in [
             ("{\"a\": {\"b\": 1}}", "a", Code::NotAValue, 6),
             ("{\"a\": [1]}", "a", Code::NotAValue, 6),
+            ("{\"a\": \"http://a:1;http://b:2\"}", "a", Code::NotAValue, 6),
+            ("{\"a\": 'http:\\/\\/localhost/'}", "a", Code::NotAValue, 6),
             ("{\"a\": 1}", "a.b", Code::NoParent, 6),
             ("{\"a\": null}", "a.b", Code::NoParent, 6),
             ("{\"a\": [1]}", "a[1]", Code::NoParent, 6),

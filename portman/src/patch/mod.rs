@@ -30,11 +30,8 @@ pub enum Format {
     Toml,
     /// `vite.config.{ts,mts,js,mjs,cts,cjs}`.
     Vite,
-    /// A `package.json`: JSON whose `scripts` hold command lines; `script` is the one that starts the service.
-    Package {
-        /// The name under `scripts`.
-        script: String,
-    },
+    /// A `package.json`: JSON whose `scripts` hold command lines.
+    Package,
 }
 
 /// A change that is asked of a file.
@@ -50,6 +47,15 @@ pub enum Edit {
     },
     /// The service whose file this is listens on `new`: change what its kind of file needs for that.
     Own {
+        /// The port its files say.
+        old: Port,
+        /// The port it gets.
+        new: Port,
+    },
+    /// The same, for a service that this script of a `package.json` starts.
+    Script {
+        /// The name under `scripts`.
+        script: String,
         /// The port its files say.
         old: Port,
         /// The port it gets.
@@ -98,8 +104,6 @@ pub(crate) struct Refusal {
 pub enum Code {
     /// The file cannot be read in its format.
     Syntax,
-    /// The file is not UTF-8, or holds NUL bytes.
-    Encoding,
     /// What stands at the key is not one plain value (an object, a list).
     NotAValue,
     /// A parent of the key is not something that has members.
@@ -110,6 +114,10 @@ pub enum Code {
     NotFollowed,
     /// The key is not one this format can set.
     UnknownKey,
+    /// Two of the asked changes want the same bytes.
+    Overlap,
+    /// Several commands of a script may be the one that is meant.
+    Ambiguous,
     /// After the splice more differed than was asked for. A bug here; nothing was written.
     ReadBack,
 }
@@ -171,12 +179,10 @@ pub struct Undo {
 
 impl Format {
     /// The format of a file of this name; none when this engine has none for it.
-    ///
-    /// `script` is the `package.json` script that starts the service.
-    pub fn of(file_name: &str, script: &str) -> Option<Self> {
+    pub fn of(file_name: &str) -> Option<Self> {
         let (stem, extension) = file_name.rsplit_once('.')?;
         match extension {
-            _ if file_name == "package.json" => Some(Self::Package { script: script.to_owned() }),
+            _ if file_name == "package.json" => Some(Self::Package),
             "json" | "jsonc" | "json5" => Some(Self::Json),
             "toml" => Some(Self::Toml),
             "ts" | "mts" | "js" | "mjs" | "cts" | "cjs" if stem == "vite.config" => {
@@ -188,7 +194,7 @@ impl Format {
 
     /// Can a file of this format be patched without being told which keys (see [`Edit::Own`])?
     pub fn knows_its_ports(&self) -> bool {
-        matches!(self, Self::Vite | Self::Package { .. })
+        matches!(self, Self::Vite | Self::Package)
     }
 }
 
@@ -204,6 +210,7 @@ pub fn patch(text: &str, format: &Format, edits: &[Edit]) -> Result<Patched, Pat
     let body = &text[bom..];
     let mut splices = locate(body, format, edits).map_err(|refusal| placed(body, refusal))?;
     splices.sort_by_key(|splice| (splice.range.start, splice.range.end));
+    disjoint(&splices).map_err(|refusal| placed(body, refusal))?;
     let after = spliced(body, &splices);
     read_back(body, &after, format, edits, &splices).map_err(|refusal| placed(body, refusal))?;
     let undo = undo(text, bom, &splices);
@@ -226,12 +233,24 @@ fn undo(text: &str, bom: usize, splices: &[Splice]) -> Vec<Undo> {
 
 const BOM: &str = "\u{feff}";
 
+/// `splices` are in order; inserts at one place are no overlap.
+fn disjoint(splices: &[Splice]) -> Result<(), Refusal> {
+    let overlap = splices.windows(2).find(|pair| pair[1].range.start < pair[0].range.end);
+    let Some([first, second]) = overlap else { return Ok(()) };
+    Err(Refusal {
+        offset: second.range.start,
+        code: Code::Overlap,
+        message: format!("`{}` and `{}` would change the same bytes", first.key, second.key),
+        hint: "ask for one of them only".to_owned(),
+    })
+}
+
 fn locate(text: &str, format: &Format, edits: &[Edit]) -> Result<Vec<Splice>, Refusal> {
     match format {
         Format::Json => json::locate(text, &sets(edits)),
         Format::Toml => toml::locate(text, &sets(edits)),
         Format::Vite => vite::locate(text, edits),
-        Format::Package { script } => package(text, script, edits),
+        Format::Package => package(text, edits),
     }
 }
 
@@ -239,31 +258,40 @@ fn locate(text: &str, format: &Format, edits: &[Edit]) -> Result<Vec<Splice>, Re
 fn sets<'a>(edits: &'a [Edit]) -> Vec<(&'a KeyPath, &'a str)> {
     let set = |edit: &'a Edit| match edit {
         Edit::Set { key, value } => Some((key, value.as_str())),
-        Edit::Own { .. } | Edit::Peer { .. } => None,
+        Edit::Own { .. } | Edit::Script { .. } | Edit::Peer { .. } => None,
     };
     edits.iter().filter_map(set).collect()
 }
 
-/// `package.json`: JSON, and inside one of its strings a command line.
-fn package(text: &str, script: &str, edits: &[Edit]) -> Result<Vec<Splice>, Refusal> {
+/// `package.json`: JSON, and inside some of its strings command lines.
+fn package(text: &str, edits: &[Edit]) -> Result<Vec<Splice>, Refusal> {
     let mut splices = json::locate(text, &sets(edits))?;
-    let Some(command) = json::string_at(text, &KeyPath::of(["scripts", script]))? else {
-        return Ok(splices);
-    };
-    for edit in edits {
-        if let &Edit::Own { old: _, new } = edit {
-            splices.extend(npm_script::locate(&command.value, new).into_iter().map(|found| {
-                Splice {
-                    range: command.raw(found.range),
-                    text: found.text,
-                    key: format!("scripts.{script}"),
-                    old: Some(found.old),
-                    new: found.new,
-                }
-            }));
-        }
+    for (script, old, new) in scripts(edits) {
+        let Some(command) = json::string_at(text, &script)? else { continue };
+        let found = npm_script::locate(&command.value, old, new);
+        let found = found.map_err(|ambiguous| Refusal {
+            offset: command.raw(ambiguous.offset..ambiguous.offset).start,
+            code: Code::Ambiguous,
+            message: ambiguous.message,
+            hint: ambiguous.hint,
+        })?;
+        splices.extend(found.into_iter().map(|found| Splice {
+            range: command.raw(found.range),
+            text: found.text,
+            key: script.to_string(),
+            old: Some(found.old),
+            new: found.new,
+        }));
     }
     Ok(splices)
+}
+
+/// The `Script` edits: the key of the script, the old and the new port.
+fn scripts(edits: &[Edit]) -> impl Iterator<Item = (KeyPath, Port, Port)> {
+    edits.iter().filter_map(|edit| match edit {
+        Edit::Script { script, old, new } => Some((KeyPath::of(["scripts", script]), *old, *new)),
+        Edit::Set { .. } | Edit::Own { .. } | Edit::Peer { .. } => None,
+    })
 }
 
 fn spliced(text: &str, splices: &[Splice]) -> String {
@@ -293,14 +321,41 @@ fn read_back(
         Format::Json => json::read_back(before, after, &sets(edits)),
         Format::Toml => toml::read_back(before, after, &sets(edits)),
         Format::Vite => vite::read_back(before, after, edits, splices),
-        Format::Package { script } => {
-            let command = KeyPath::of(["scripts", script]);
+        Format::Package => {
+            let lines = read_back_scripts(before, after, edits)?;
             let mut asked = sets(edits);
-            let patched = json::string_at(after, &command)?.map(|command| command.value);
-            asked.extend(patched.as_deref().map(|value| (&command, value)));
+            asked.extend(lines.iter().map(|(script, line)| (script, line.as_str())));
             json::read_back(before, after, &asked)
         }
     }
+}
+
+/// The whole lines of the edited scripts as they may stand in `after`: their words are those of before, but for the
+/// ports.
+fn read_back_scripts(
+    before: &str,
+    after: &str,
+    edits: &[Edit],
+) -> Result<Vec<(KeyPath, String)>, Refusal> {
+    let mut lines: Vec<(KeyPath, String)> = Vec::new();
+    for (script, ..) in scripts(edits) {
+        let (was, is) = (json::string_at(before, &script)?, json::string_at(after, &script)?);
+        let (Some(was), Some(is)) = (was, is) else { continue };
+        // Several services may be started by one script.
+        let ports = scripts(edits).filter(|(other, ..)| *other == script);
+        let found = ports.map(|(_, old, new)| npm_script::locate(&was.value, old, new));
+        let found = found.collect::<Result<Vec<_>, _>>().unwrap_or_default().concat();
+        if !npm_script::differs_only(&was.value, &is.value, &found) {
+            return Err(Refusal {
+                offset: 0,
+                code: Code::ReadBack,
+                message: format!("`{script}` would differ in more than its port"),
+                hint: "nothing was written; please report this file".to_owned(),
+            });
+        }
+        lines.push((script, is.value));
+    }
+    Ok(lines)
 }
 
 fn change(text: &str, splice: Splice) -> Change {
@@ -318,4 +373,52 @@ pub fn line_column(text: &str, offset: usize) -> (usize, usize) {
     let before = &text[..text.floor_char_boundary(offset)];
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
     (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Code, Edit, Format, patch};
+    use crate::port::Port;
+
+    fn script(script: &str, old: u16, new: u16) -> Edit {
+        let port = |number| Port::new(number).unwrap();
+        Edit::Script { script: script.to_owned(), old: port(old), new: port(new) }
+    }
+
+    fn set(key: &str, value: &str) -> Edit {
+        Edit::Set { key: key.parse().unwrap(), value: value.to_owned() }
+    }
+
+    #[test]
+    fn two_services_of_one_script_both_move() {
+        let line = |web, api| {
+            format!("{{ \"scripts\": {{ \"dev\": \"vite --port {web} & next dev -p {api}\" }} }}\n")
+        };
+        let edits = [script("dev", 5173, 5174), script("dev", 3000, 3001)];
+        let patched = patch(&line(5173, 3000), &Format::Package, &edits).unwrap();
+        assert_eq!(patched.text, line(5174, 3001));
+        assert_eq!(patched.changes.len(), 2);
+    }
+
+    #[test]
+    fn two_edits_of_the_same_bytes_are_refused() {
+        let text = "{ \"scripts\": { \"dev\": \"vite --port 5173\" } }\n";
+        let edits = [script("dev", 5173, 5174), set("scripts.dev", "vite --port 9000")];
+        let refused = patch(text, &Format::Package, &edits).unwrap_err();
+        assert_eq!((refused.code, refused.line), (Code::Overlap, 1));
+    }
+
+    #[test]
+    fn a_patch_can_be_undone_from_what_it_says() {
+        let text = "\u{feff}{\r\n  \"a\": 1,\r\n  \"ä\": { \"b\": \"x\" }\r\n}";
+        let edits = [set("a", "22222"), set("ä.b", "y"), set("ä.c", "3"), set("d", "4")];
+        let patched = patch(text, &Format::Json, &edits).unwrap();
+        assert!(patched.text.starts_with("\u{feff}{\r\n  \"a\": 22222,"), "{}", patched.text);
+        let mut undone = patched.text.clone();
+        for undo in patched.undo.into_iter().rev() {
+            undone.replace_range(undo.range, &undo.old);
+        }
+        assert_eq!(undone, text);
+        assert_eq!(patch(&patched.text, &Format::Json, &edits).unwrap().changes, []);
+    }
 }

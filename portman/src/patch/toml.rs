@@ -22,7 +22,7 @@ pub(super) fn locate(text: &str, sets: &[(&KeyPath, &str)]) -> Result<Vec<Splice
     let mut additions = insert::Additions::new(text, document.as_table());
     for (key, asked) in value::distinct(sets)? {
         match find(document.as_table(), key)? {
-            Found::Value(standing) => splices.extend(replacement(text, standing, key, asked)),
+            Found::Value(standing) => splices.extend(replacement(text, standing, key, asked)?),
             Found::Missing(place) => additions.add(&place, key, asked),
         }
     }
@@ -233,31 +233,32 @@ fn syntax(error: &TomlError) -> Refusal {
     }
 }
 
-fn replacement(text: &str, standing: &Value, key: &KeyPath, asked: &str) -> Option<Splice> {
+fn replacement(
+    text: &str,
+    standing: &Value,
+    key: &KeyPath,
+    asked: &str,
+) -> Result<Option<Splice>, Refusal> {
     let range = standing.span().unwrap_or_default();
+    let says = standing.as_str().unwrap_or_default();
+    value::refuse_uncertain_port(says, asked, key, range.start)?;
     let old = &text[range.clone()];
     let before = Tree::of_value(standing);
     let wanted = before.wanted(asked);
     if wanted == before {
-        return None;
+        return Ok(None);
     }
-    let (part, new_part) =
-        match (standing, value::port_to_change(standing.as_str().unwrap_or_default(), asked)) {
-            (Value::String(says), Some(digits)) => {
-                port_in_literal(old, &says.value()[digits], asked, &wanted)
-            }
-            _ => None,
+    let (part, new_part) = match (standing, value::port_to_change(says, asked)) {
+        (Value::String(says), Some(digits)) => {
+            port_in_literal(old, &says.value()[digits], asked, &wanted)
         }
-        .unwrap_or_else(|| (0..old.len(), encode(&wanted, old)));
+        _ => None,
+    }
+    .unwrap_or_else(|| (0..old.len(), encode(&wanted, old)));
     let new = format!("{}{new_part}{}", &old[..part.start], &old[part.end..]);
     let part = range.start + part.start..range.start + part.end;
-    Some(Splice {
-        range: part,
-        text: new_part,
-        key: key.to_string(),
-        old: Some(old.to_owned()),
-        new,
-    })
+    let (key, old) = (key.to_string(), Some(old.to_owned()));
+    Ok(Some(Splice { range: part, text: new_part, key, old, new }))
 }
 
 /// Where in a string literal the digits of the port stand: there where other digits make it say what is wanted.
@@ -381,6 +382,16 @@ mod tests {
             ("port = '''x'''\n", "y", "port = '''y'''\n"),
             ("port = '''\nx'''\n", "it's", "port = \"\"\"\nit's\"\"\"\n"),
             ("port = \":8080\"\n", "9000", "port = \":9000\"\n"),
+            (
+                "port = 'jdbc:postgresql://localhost:5432/db'\n",
+                "9000",
+                "port = 'jdbc:postgresql://localhost:9000/db'\n",
+            ),
+            (
+                "port = \"http://a:1;http://b:2\"\n",
+                "http://a:3;http://b:4",
+                "port = \"http://a:3;http://b:4\"\n",
+            ),
             ("port = '0.0.0.0:8080'\n", "9000", "port = '0.0.0.0:9000'\n"),
             (
                 "port = \"http://a8080:8080/\\u00e9\" # 8080\n",
@@ -631,6 +642,8 @@ mod tests {
             ("a = [1]\n", "a", Code::NotAValue, 4),
             ("a = { b = 1 }\n", "a", Code::NotAValue, 4),
             ("[[a]]\n", "a", Code::NotAValue, 0),
+            ("a = \"http://a:1;http://b:2\"\n", "a", Code::NotAValue, 4),
+            ("a = 'http://localhost/'\n", "a", Code::NotAValue, 4),
             ("a.b = 1\n", "a", Code::NotAValue, 0),
             ("a = 1\n", "a.b", Code::NoParent, 4),
             ("a = [1]\n", "a[1]", Code::NoParent, 4),

@@ -48,7 +48,8 @@ impl<'a> Wanted<'a> {
     }
 }
 
-fn with_port<'a>(text: &str, asked: &'a str) -> Cow<'a, str> {
+/// The text that `asked` means where `text` stands.
+pub(in crate::patch) fn with_port<'a>(text: &str, asked: &'a str) -> Cow<'a, str> {
     match port_to_change(text, asked) {
         Some(digits) => format!("{}{asked}{}", &text[..digits.start], &text[digits.end..]).into(),
         None => asked.into(),
@@ -60,14 +61,16 @@ pub(in crate::patch) fn port_to_change(text: &str, asked: &str) -> Option<Range<
     if !is_digits(asked) {
         return None;
     }
-    let authority = match text.find("://") {
-        Some(scheme) if is_scheme(&text[..scheme]) => {
-            let start = scheme + "://".len();
-            let end =
-                text[start..].find(['/', '?', '#']).map_or(text.len(), |length| start + length);
-            start..end
-        }
-        _ => 0..text.len(),
+    let start = match text.find(SCHEME_END) {
+        Some(scheme) if is_scheme(&text[..scheme]) => scheme + SCHEME_END.len(),
+        _ => 0,
+    };
+    if has_url_behind_another(&text[start..]) {
+        return None;
+    }
+    let authority = match text[start..].find(['/', '?', '#']) {
+        Some(length) => start..start + length,
+        None => start..text.len(),
     };
     // What stands before the last `@` is a user and a password, which may hold a colon too.
     let start =
@@ -76,9 +79,42 @@ pub(in crate::patch) fn port_to_change(text: &str, asked: &str) -> Option<Range<
     (is_digits(port) && is_host(host)).then(|| authority.end - port.len()..authority.end)
 }
 
+/// Refuses to put a port in the place of an address whose own port cannot be told: nobody wants `9000` for a URL.
+pub(in crate::patch) fn refuse_uncertain_port(
+    text: &str,
+    asked: &str,
+    key: &KeyPath,
+    offset: usize,
+) -> Result<(), Refusal> {
+    let is_address = text.contains(SCHEME_END) || text.starts_with("jdbc:");
+    if !is_digits(asked) || !is_address || port_to_change(text, asked).is_some() {
+        return Ok(());
+    }
+    Err(Refusal {
+        offset,
+        code: Code::NotAValue,
+        message: format!("`{key}` is an address in which no single port is certain"),
+        hint: format!("give `{key}` its whole value, with the port {asked} where it belongs"),
+    })
+}
+
+const SCHEME_END: &str = "://";
+
+/// `http`, `postgres+psycopg`, `jdbc:postgresql`
 fn is_scheme(text: &str) -> bool {
-    text.starts_with(|first: char| first.is_ascii_alphabetic())
-        && text.chars().all(|char| char.is_ascii_alphanumeric() || "+-.".contains(char))
+    text.starts_with(|first: char| first.is_ascii_alphabetic()) && text.chars().all(is_of_a_scheme)
+}
+
+fn is_of_a_scheme(char: char) -> bool {
+    char.is_ascii_alphanumeric() || "+-.:".contains(char)
+}
+
+/// Whether a list of URLs goes on in `rest`, what is behind the first one's scheme: `a:1;http://b:2`, `a/, http://b`.
+fn has_url_behind_another(rest: &str) -> bool {
+    rest.match_indices(SCHEME_END).any(|(end, _)| {
+        let before = rest[..end].trim_end_matches(is_of_a_scheme);
+        before.ends_with([';', ',', '|', ' ', '\t', '\n', '\r'])
+    })
 }
 
 /// Empty means every address of the machine. Digits alone are no host: `8080:80` maps one port to another.
@@ -176,7 +212,8 @@ pub(in crate::patch) fn newline_near(text: &str, offset: usize) -> &'static str 
 
 #[cfg(test)]
 mod tests {
-    use super::{Standing, Wanted, distinct};
+    use super::{Standing, Wanted, distinct, refuse_uncertain_port};
+    use crate::patch::Code;
     use crate::patch::key::KeyPath;
 
     #[test]
@@ -216,10 +253,16 @@ mod tests {
             ("http://localhost:8080/a:1?b=2:3#c:4", "http://localhost:9000/a:1?b=2:3#c:4"),
             ("postgres://me:5432@db:5432/x", "postgres://me:5432@db:9000/x"),
             ("https://[::1]:8080/", "https://[::1]:9000/"),
+            ("jdbc:postgresql://localhost:5432/db", "jdbc:postgresql://localhost:9000/db"),
+            ("postgres+psycopg2://me@db:5432/x", "postgres+psycopg2://me@db:9000/x"),
+            ("http://a:1/login?next=http://b:2/", "http://a:9000/login?next=http://b:2/"),
+            ("http://a:1/http://b:2/", "http://a:9000/http://b:2/"),
+            ("localhost:8080/api", "localhost:9000/api"),
             // No address with one port: the whole string is the value.
             ("8080:80", "9000"),
-            ("http://localhost", "9000"),
-            ("http://a:1;http://b:2", "9000"),
+            ("8080/tcp", "9000"),
+            ("auto", "9000"),
+            ("/run/app.sock", "9000"),
             ("::1", "9000"),
             ("a b:1", "9000"),
             ("localhost:", "9000"),
@@ -231,6 +274,37 @@ mod tests {
             );
         }
         assert_eq!(Wanted::of(Standing::Text(":80"), "x"), Wanted::Text("x".into()));
+    }
+
+    #[test]
+    fn no_port_takes_the_place_of_an_address() {
+        let key = KeyPath::of(["url"]);
+        for text in [
+            "http://localhost",
+            "http://localhost/",
+            "http://localhost:/",
+            "postgres://me:5432@db/x",
+            "http://a:1;http://b:2",
+            "http://a:1/;http://b:2/",
+            "http://a:1/, http://b:2/",
+            "http://a:1 http://b:2",
+            "jdbc:x://a:1/,jdbc:x://b:2/",
+            "mongodb://a:27017,b:27017/x",
+            "jdbc:sqlserver://localhost:1433;databaseName=x",
+            "jdbc:oracle:thin:@localhost:1521:xe",
+            "jdbc:oracle:thin:@//localhost:1521/xe",
+            "http://${HOST}:8080",
+            "http://localhost:${PORT}",
+            "see http://localhost:8080",
+        ] {
+            let refusal = refuse_uncertain_port(text, "9000", &key, 3).unwrap_err();
+            assert_eq!((refusal.code, refusal.offset), (Code::NotAValue, 3), "{text}");
+            assert!(refusal.message.contains("`url`") && refusal.hint.contains("9000"));
+            assert_eq!(refuse_uncertain_port(text, "http://x", &key, 3), Ok(()), "{text}");
+        }
+        for text in ["8080", "auto", "", "a:b", ":80", "http://a:1", "jdbc:postgresql://a:1/x"] {
+            assert_eq!(refuse_uncertain_port(text, "9000", &key, 3), Ok(()), "{text}");
+        }
     }
 
     #[test]

@@ -143,6 +143,10 @@ pub(crate) fn started(pid: u32) -> io::Result<Option<u64>> {
     Ok(stat(pid)?.map(|stat| stat.started))
 }
 
+pub(crate) fn parent(pid: u32) -> io::Result<Option<u32>> {
+    Ok(stat(pid)?.map(|stat| stat.parent))
+}
+
 pub(crate) fn group(pid: u32) -> io::Result<Option<u32>> {
     Ok(stat(pid)?.map(|stat| stat.group))
 }

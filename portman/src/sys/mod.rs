@@ -6,7 +6,7 @@
 //!   ends with its process. `is_claimed(port)` asks without claiming.
 //! - `inode(socket)`: the number under which the system knows a socket of ours.
 //! - `holders(inodes)`: which processes have these sockets open. Processes we may not look into are left out.
-//! - `pids()`, `started(pid)`, `group(pid)`, `environment(pid)`: processes; a zombie has neither start nor group.
+//! - `pids()`, `started(pid)`, `parent(pid)`, `group(pid)`, `environment(pid)`: processes; a zombie has nothing of these.
 //! - `signal(pid, started, …)`, `wait_gone(pid, started, deadline)`: of exactly this process, never of a later one that
 //!   has its pid.
 //! - `is_family_absent(error)`: this machine has no IPv6, or no IPv4.
@@ -30,8 +30,8 @@ mod linux;
 #[cfg(target_os = "linux")]
 pub(crate) use linux::{
     Claim, claim, connections, environment, forbids_rename, group, holders, inode, is_claimed,
-    is_family_absent, is_shared, keep_owner, limits, make_private, pids, signal, sockets, started,
-    wait_gone,
+    is_family_absent, is_shared, keep_owner, limits, make_private, parent, pids, signal, sockets,
+    started, wait_gone,
 };
 
 #[cfg(not(target_os = "linux"))]

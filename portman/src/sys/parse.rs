@@ -8,6 +8,8 @@ use super::{Activity, Socket};
 /// A process as its `stat` describes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stat {
+    /// Its parent.
+    pub(crate) parent: u32,
     /// Its process group.
     pub(crate) group: u32,
     /// When it started, in clock ticks since boot.
@@ -22,7 +24,12 @@ pub(crate) fn stat(text: &str) -> Option<Stat> {
     if matches!(*fields.first()?, "Z" | "X" | "x") {
         return None;
     }
-    Some(Stat { group: fields.get(2)?.parse().ok()?, started: fields.get(19)?.parse().ok()? })
+    let field = |place: usize| fields.get(place).copied();
+    Some(Stat {
+        parent: field(1)?.parse().ok()?,
+        group: field(2)?.parse().ok()?,
+        started: field(19)?.parse().ok()?,
+    })
 }
 
 /// Linux, `/proc/sys/net/ipv4/ip_local_port_range`: two numbers.
@@ -134,7 +141,7 @@ mod tests {
     #[test]
     fn a_process_is_read_behind_any_name_and_a_zombie_is_none() {
         let fields = "R 1 77 1 0 -1 4194560 0 0 0 0 0 0 0 0 20 0 1 0 4242 0 0";
-        let read = Some(Stat { group: 77, started: 4242 });
+        let read = Some(Stat { parent: 1, group: 77, started: 4242 });
         assert_eq!(stat(&format!("7 (sh) {fields}")), read);
         assert_eq!(stat(&format!("7 (a) R 1 (b) {fields}")), read);
         assert_eq!(stat(&format!("7 (sh) {}", fields.replacen('R', "Z", 1))), None);

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::{Failure, Kind};
 use crate::flags::Where;
+pub(crate) use parse::is_wild;
 use parse::parse;
 
 /// The name of the file.
@@ -44,6 +45,8 @@ pub struct Service {
     pub setup: Option<Setup>,
     /// The program and its arguments, at least one word; may hold templates.
     pub command: Vec<String>,
+    /// The `package.json` script that the command runs; `dev` when it runs none.
+    pub script: String,
     /// The port it listens on; none when it has none.
     pub port: Option<PortWish>,
     /// The address it binds.
@@ -253,6 +256,8 @@ const EXAMPLE: &str = "
 /// When there is none, or it says something that cannot be meant.
 pub fn load(place: &Where) -> anyhow::Result<Stack> {
     let file = file(place)?;
-    let text = portman::fs::read(&file)?;
+    let text = portman::fs::read(&file).map_err(|error| {
+        Failure::new(Kind::Usage, Failure::chain(&error), "name a file that describes the stack")
+    })?;
     Ok(parse(Path::new(file.file_name().unwrap_or_default()), checkout(&file), &text)?)
 }

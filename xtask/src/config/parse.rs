@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use portman::allocate::Pool;
@@ -16,6 +16,7 @@ use super::{
     EXAMPLE, Host, Patch, PortWish, Ready, Restart, Service, Setup, Signal, Stack, Stop, variable,
 };
 use crate::failure::Failure;
+use crate::template::expand;
 
 /// Reads the text of a dev.toml; `shown` is its name in errors.
 pub(super) fn parse(shown: &Path, root: &Path, text: &str) -> Result<Stack, Failure> {
@@ -57,7 +58,35 @@ pub(super) fn parse(shown: &Path, root: &Path, text: &str) -> Result<Stack, Fail
         );
     }
     top.finish()?;
+    let all: Vec<&Service> = named.iter().map(|named| &named.service).collect();
+    for named in &named {
+        check_templates(&named.service, &all).map_err(|message| {
+            let hint = "give that service a `port`, or write `{{` for a brace";
+            table.key_error(&named.service.name, message, hint)
+        })?;
+    }
     Ok(Stack { root: root.to_owned(), pool, services: in_order(named)? })
+}
+
+/// A template that asks for the port of a service without one has no value.
+fn check_templates(service: &Service, services: &[&Service]) -> Result<(), String> {
+    let set = service.patch.iter().flat_map(|patch| &patch.set).map(|(_, text)| text);
+    let texts = service.command.iter().chain(service.env.values()).chain(set);
+    for text in texts {
+        let mut missing = None;
+        expand(text, |name| {
+            let (owner, noun) = match name.split_once('.') {
+                Some((owner, noun)) => (services.iter().find(|other| other.name == owner)?, noun),
+                None => (&service, name),
+            };
+            if matches!(noun, "port" | "url") && owner.port.is_none() {
+                missing = Some(format!("`{{{name}}}` has no value: `{}` has no port", owner.name));
+            }
+            None
+        });
+        missing.map_or(Ok(()), Err)?;
+    }
+    Ok(())
 }
 
 /// With one port for two services no file could say which of them it means.
@@ -112,10 +141,10 @@ fn service<'a>(name: &str, root: &Path, value: &Value<'a>) -> Result<Named<'a>, 
     let command = words(&command)?;
     let port = table.get("port").map(|port| port_wish(&port)).transpose()?;
     let (ready, ready_timeout) = ready(table.get("ready").as_ref(), port.is_some())?;
-    let script = script(&command).unwrap_or("dev").to_owned();
     let service = Service {
         name: name.to_owned(),
         setup,
+        script: script(&command).unwrap_or("dev").to_owned(),
         command,
         port,
         host: table.get("host").map(|host| host.word()).transpose()?.unwrap_or(Host::Localhost),
@@ -129,12 +158,8 @@ fn service<'a>(name: &str, root: &Path, value: &Value<'a>) -> Result<Named<'a>, 
             .transpose()?
             .unwrap_or(Restart::OnFailure),
         stop: table.get("stop").map(|stop| read_stop(&stop)).transpose()?.unwrap_or(DEFAULT_STOP),
-        watch: table.get("watch").map(|globs| globs.strings()).transpose()?.unwrap_or_default(),
-        patch: table
-            .get("patch")
-            .map(|list| patches(&list, &dir, &script))
-            .transpose()?
-            .unwrap_or_default(),
+        watch: table.get("watch").map(|globs| watch(&globs, &dir)).transpose()?.unwrap_or_default(),
+        patch: table.get("patch").map(|list| patches(&list, &dir)).transpose()?.unwrap_or_default(),
         dir,
     };
     let depends_on =
@@ -147,14 +172,12 @@ const DEFAULT_STOP: Stop = Stop { signal: Signal::Term, grace: Duration::from_se
 const DEFAULT_READY_TIMEOUT: Duration = Duration::from_mins(1);
 
 fn folder(dir: &Value<'_>, root: &Path) -> Result<PathBuf, Failure> {
-    let path = root.join(dir.string()?);
-    if path.is_dir() {
-        return Ok(path);
-    }
-    Err(dir.error(
-        format!("there is no folder `{}`", path.display()),
-        "paths are relative to dev.toml",
-    ))
+    let named = root.join(dir.string()?);
+    let found = named.canonicalize().ok().filter(|path| path.is_dir());
+    found.ok_or_else(|| {
+        let message = format!("there is no folder `{}`", named.display());
+        dir.error(message, "paths are relative to dev.toml")
+    })
 }
 
 fn read_setup(setup: &Value<'_>, dir: &Path) -> Result<Setup, Failure> {
@@ -276,32 +299,62 @@ fn read_stop(stop: &Value<'_>) -> Result<Stop, Failure> {
     Ok(read)
 }
 
-fn patches(list: &Value<'_>, dir: &Path, script: &str) -> Result<Vec<Patch>, Failure> {
-    list.items()?.iter().map(|entry| patch(entry, dir, script)).collect()
+/// Globs below `dir`, none of which could never match.
+fn watch(globs: &Value<'_>, dir: &Path) -> Result<Vec<String>, Failure> {
+    globs.items()?.iter().map(|glob| watched(glob, dir)).collect()
 }
 
-fn patch(entry: &Value<'_>, dir: &Path, script: &str) -> Result<Patch, Failure> {
+fn watched(glob: &Value<'_>, dir: &Path) -> Result<String, Failure> {
+    let text = glob.string()?.trim_start_matches("./").trim_end_matches('/');
+    let path = Path::new(text);
+    if text.is_empty() || !path.components().all(|part| matches!(part, Component::Normal(_))) {
+        let message = format!("`{}` is not below the service's `dir`", glob.string()?);
+        return Err(glob.error(message, "write it like \"src/**\""));
+    }
+    let is_plain = |part: &Component<'_>| !is_wild(part.as_os_str());
+    let plain: PathBuf = path.components().take_while(is_plain).collect();
+    let folder = if plain == path && !dir.join(path).is_dir() {
+        plain.parent().unwrap_or(Path::new("")).to_owned()
+    } else {
+        plain
+    };
+    if !dir.join(&folder).is_dir() {
+        let message = format!("there is no folder `{}`", dir.join(&folder).display());
+        return Err(glob.error(message, "globs are relative to `dir`"));
+    }
+    Ok(if dir.join(path).is_dir() { format!("{text}/**") } else { text.to_owned() })
+}
+
+/// Has this part of a glob a wildcard?
+pub(crate) fn is_wild(part: &OsStr) -> bool {
+    part.to_string_lossy().contains(['*', '?', '[', '{'])
+}
+
+fn patches(list: &Value<'_>, dir: &Path) -> Result<Vec<Patch>, Failure> {
+    list.items()?.iter().map(|entry| patch(entry, dir)).collect()
+}
+
+fn patch(entry: &Value<'_>, dir: &Path) -> Result<Patch, Failure> {
     let table = entry.table("an entry of `patch`")?;
     let Some(file) = table.get("file") else {
         return Err(
             entry.error("this patch has no `file`", "name one: { file = \"vite.config.ts\" }")
         );
     };
-    let path = dir.join(file.string()?);
-    let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
-    let Some(format) = Format::of(name, script) else {
+    let named = dir.join(file.string()?);
+    let name = named.file_name().and_then(OsStr::to_str).unwrap_or_default();
+    let Some(format) = Format::of(name) else {
         let message = format!("`{name}` is of no format that can be patched");
         return Err(file.error(
             message,
             "known are .json, .jsonc, .json5, .toml, package.json and vite.config.*",
         ));
     };
-    if !path.is_file() {
-        return Err(file.error(
-            format!("there is no file `{}`", path.display()),
-            "paths are relative to `dir`",
-        ));
-    }
+    // One file may be named in two ways; its patches have to meet.
+    let Some(path) = named.canonicalize().ok().filter(|path| path.is_file()) else {
+        let message = format!("there is no file `{}`", named.display());
+        return Err(file.error(message, "paths are relative to `dir`"));
+    };
     let set = table.get("set").map(|set| assignments(&set)).transpose()?.unwrap_or_default();
     if set.is_empty() && !format.knows_its_ports() {
         let hint = "say which: set = { \"server.port\" = \"{port}\" }";
@@ -351,7 +404,8 @@ mod tests {
     use crate::failure::{Failure, Kind};
 
     fn fixtures() -> PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/config")
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/config");
+        folder.canonicalize().unwrap()
     }
 
     fn parse_fixture(file: &Path) -> Result<Stack, Failure> {
@@ -410,6 +464,7 @@ mod tests {
 
     fn web(root: &Path) -> Service {
         Service {
+            script: "dev".into(),
             name: "web".into(),
             dir: root.to_owned(),
             setup: None,
@@ -454,11 +509,8 @@ mod tests {
         };
         let vite =
             Patch { file: frontend.join("vite.config.ts"), format: Format::Vite, set: Vec::new() };
-        let package = Patch {
-            file: frontend.join("package.json"),
-            format: Format::Package { script: "start".into() },
-            set: Vec::new(),
-        };
+        let package =
+            Patch { file: frontend.join("package.json"), format: Format::Package, set: Vec::new() };
         let env = [("API", "{backend.url}"), ("PORT", "1"), ("DEBUG", "true")];
         let services = vec![
             Service {
@@ -478,6 +530,7 @@ mod tests {
             },
             Service {
                 name: "frontend".into(),
+                script: "start".into(),
                 setup: Some(Setup {
                     command: words(&["npm", "ci"]),
                     unless: Some(frontend.join("node_modules")),

@@ -2,8 +2,9 @@
 
 use std::ffi::OsString;
 use std::io::{self, PipeReader, PipeWriter, Read};
-use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, SyncSender, channel};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -16,6 +17,10 @@ const LONGEST_LINE: usize = 1 << 20;
 /// How long an ended program's last output is waited for. A process that it left behind may keep the pipe open for ever.
 const LAST_OUTPUT: Duration = Duration::from_millis(100);
 
+/// So many pieces of a service's output may wait to be printed; what comes faster waits in the service. Few, since
+/// Ctrl-C waits behind them.
+const PIECES: usize = 4;
+
 /// What to start.
 pub(super) struct Command {
     /// The program and its arguments.
@@ -26,33 +31,50 @@ pub(super) struct Command {
     pub(super) env: Vec<(OsString, OsString)>,
 }
 
+impl Command {
+    /// The program to start: a path is one from the folder where it runs, as it would be in a shell there.
+    fn program(&self) -> io::Result<OsString> {
+        let word = self.words.first().ok_or(io::ErrorKind::InvalidInput)?;
+        // A name without a folder is looked for on the PATH. (As a `Path` duct would take it for a file here.)
+        let is_path = Path::new(word).parent().is_some_and(|folder| folder != "");
+        Ok(if is_path { self.dir.join(word).into() } else { word.into() })
+    }
+}
+
 /// What is heard of a command.
 pub(super) enum Heard {
-    /// Whole lines, with their ends; the very last line may lack one.
-    Output(Vec<u8>),
+    /// Whole lines.
+    Output(Lines),
     /// The program has ended. Others of its group may still run.
     Exited(Exit),
 }
 
-/// A started command with its process group. Dropping it kills what is left of the group.
+/// Whole lines, with their ends; the very last line of a program may lack one.
+pub(super) struct Lines {
+    /// The bytes.
+    pub(super) text: Vec<u8>,
+    /// Dropped once they are printed, which makes room for the next.
+    _place: Place,
+}
+
+/// A started command with its process group. Dropping it kills the group, unless the program has ended: what is left of
+/// the group then was killed when that was heard.
 pub(super) struct Child {
     group: u32,
+    has_ended: bool,
     /// Its standard input: open and silent, since some tools end when theirs is closed.
     _stdin: PipeWriter,
 }
 
 impl Child {
-    /// Starts `command` in a group of its own; `tell` hears of it from other threads.
-    pub(super) fn start<T, F>(command: Command, inbox: &SyncSender<T>, tell: F) -> io::Result<Self>
-    where
-        T: Send + 'static,
-        F: Fn(Heard) -> T + Send + Clone + 'static,
-    {
+    /// Starts `command` in a group of its own. `tell` hears of it on other threads, and says whether anybody listens.
+    pub(super) fn start(
+        command: Command,
+        tell: impl Fn(Heard) -> bool + Send + Clone + 'static,
+    ) -> io::Result<Self> {
         let (stdin, stdin_end) = io::pipe()?;
         let (output, output_end) = io::pipe()?;
-        let (program, arguments) =
-            command.words.split_first().ok_or(io::ErrorKind::InvalidInput)?;
-        let expression = duct::cmd(program, arguments)
+        let expression = duct::cmd(command.program()?, &command.words[1..])
             .stderr_to_stdout()
             .stdout_file(output_end)
             .stdin_file(stdin)
@@ -69,27 +91,30 @@ impl Child {
         let group = handle.pids().first().copied().ok_or(io::ErrorKind::NotFound)?;
 
         let (read_all, all_read) = channel();
-        spawn("output", {
-            let (inbox, tell) = (inbox.clone(), tell.clone());
-            move || {
-                forward(output, |lines| inbox.send(tell(Heard::Output(lines))).is_ok());
-                drop(read_all);
-            }
+        let told = tell.clone();
+        spawn("output", move || {
+            let places = Places::new(PIECES);
+            forward(output, |text| {
+                let lines = Lines { text, _place: places.take() };
+                told(Heard::Output(lines))
+            });
+            drop(read_all);
         })?;
-        spawn("wait", {
-            let inbox = inbox.clone();
-            move || {
-                let exit = wait(&handle, &all_read);
-                // Nobody listens any more when the run is over.
-                inbox.send(tell(Heard::Exited(exit))).ok();
-            }
+        spawn("wait", move || {
+            // That nobody listens any more means that the run is over.
+            let _is_heard: bool = tell(Heard::Exited(wait(&handle, &all_read)));
         })?;
-        Ok(Self { group, _stdin: stdin_end })
+        Ok(Self { group, has_ended: false, _stdin: stdin_end })
     }
 
     /// The pid of the program, which leads the group.
-    pub(super) fn pid(&self) -> u32 {
+    pub(super) fn group(&self) -> u32 {
         self.group
+    }
+
+    /// The program has ended, and its pid may be somebody else's from now on.
+    pub(super) fn has_ended(&mut self) {
+        self.has_ended = true;
     }
 
     pub(super) fn signal(&self, signal: Signal) -> io::Result<()> {
@@ -107,13 +132,49 @@ impl Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
-        // On a normal end the group is empty by now; after a panic nobody is left to tell.
-        self.kill().ok();
+        if !self.has_ended {
+            // After a panic or an error nobody is left to tell.
+            self.kill().ok();
+        }
+    }
+}
+
+/// A number of places; who wants one waits until one is free.
+#[derive(Clone)]
+struct Places(Arc<(Mutex<usize>, Condvar)>);
+
+/// One place, until it is dropped.
+struct Place(Places);
+
+impl Places {
+    fn new(count: usize) -> Self {
+        Self(Arc::new((Mutex::new(count), Condvar::new())))
+    }
+
+    fn take(&self) -> Place {
+        let (count, freed) = &*self.0;
+        let free = count.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut free =
+            freed.wait_while(free, |free| *free == 0).unwrap_or_else(PoisonError::into_inner);
+        *free -= 1;
+        Place(self.clone())
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let (count, freed) = &*self.0.0;
+        *count.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        freed.notify_one();
     }
 }
 
 /// Why a program could not be started, and what to do about it.
-pub(super) fn not_started(program: &str, error: &io::Error) -> (String, String) {
+pub(super) fn not_started(program: &str, dir: &Path, error: &io::Error) -> (String, String) {
+    if !dir.is_dir() {
+        let dir = dir.display();
+        return (format!("its folder `{dir}` is not there any more"), "make it again".to_owned());
+    }
     if error.kind() != io::ErrorKind::NotFound {
         return (
             format!("`{program}` could not be started: {error}"),

@@ -2,125 +2,58 @@
 //! clock.
 
 mod child;
+mod inbox;
 mod ready;
+mod run;
 mod setup;
 mod state;
 mod watch;
 
 use std::collections::VecDeque;
-use std::ffi::OsString;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use anyhow::Context;
-
-use crate::config::{Ready, Service, Stack};
+use crate::config::{Ready, Service};
 use crate::notice::{Address, Notice};
-use crate::plan::{Launch, Plan};
-use crate::session::Session;
-use crate::sys::{self, Request};
+use crate::plan::Launch;
 use crate::ui::Ui;
-use child::{Child, Command, Heard, not_started};
+use child::{Child, not_started};
+pub use inbox::Inbox;
+use inbox::Message;
 use ready::Probe;
+pub use run::Run;
 pub use state::Outcome;
-use state::{Action, Event, Spec, State};
+use state::{Action, Answer, Event, Spec, State};
 use watch::Watch;
 
-/// How many messages may wait for the loop. Output that comes faster than it can be printed waits in the services.
-const INBOX: usize = 1024;
-
-/// Everything that can wake the loop.
-enum Message {
-    /// Lines of a service.
-    Output { service: usize, lines: Vec<u8> },
-    /// Something for the state machine.
-    Event(Event),
+/// Opens the one inbox of this process.
+///
+/// # Errors
+/// When the signals are taken already.
+pub fn open_inbox() -> anyhow::Result<Inbox> {
+    Inbox::open(Instant::now())
 }
 
-/// Where everything that happens arrives. Once it is open, Ctrl-C and SIGTERM are messages.
-pub struct Inbox {
-    sender: SyncSender<Message>,
-    receiver: Receiver<Message>,
-    opened: Instant,
+/// Runs the setup commands that are needed, all at once. Some means that somebody asked for the end meanwhile.
+///
+/// # Errors
+/// When a setup command fails.
+pub fn set_up(run: &Run<'_>, ui: &mut Ui) -> anyhow::Result<Option<Outcome>> {
+    setup::run(run, ui, Instant::now)
 }
 
-impl Inbox {
-    /// Opens the one inbox of this process.
-    ///
-    /// # Errors
-    /// When the signals are taken already.
-    pub fn open() -> anyhow::Result<Self> {
-        let (sender, receiver) = sync_channel(INBOX);
-        let interrupts = sender.clone();
-        ctrlc::set_handler(move || {
-            interrupts.send(Message::Event(Event::Shutdown(Request::Interrupt))).ok();
-        })
-        .context("failed to listen for Ctrl-C")?;
-        let terminations = sender.clone();
-        sys::on_termination(move |request| {
-            terminations.send(Message::Event(Event::Shutdown(request))).ok();
-        })
-        .context("failed to listen for signals")?;
-        Ok(Self { sender, receiver, opened: Instant::now() })
-    }
-
-    /// The next message, or none at the deadline.
-    fn next(&self, deadline: Option<Instant>) -> anyhow::Result<Option<Message>> {
-        let Some(deadline) = deadline else { return Ok(Some(self.receiver.recv()?)) };
-        match self.receiver.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-            Ok(message) => Ok(Some(message)),
-            Err(RecvTimeoutError::Timeout) => Ok(None),
-            Err(error @ RecvTimeoutError::Disconnected) => Err(error.into()),
-        }
-    }
-}
-
-/// What a run works with.
-pub struct Run<'a> {
-    /// The stack.
-    pub stack: &'a Stack,
-    /// What to start.
-    pub plan: &'a Plan,
-    /// Which session its processes belong to.
-    pub session: &'a Session,
-    /// What services inherit.
-    pub inherited: &'a [(OsString, OsString)],
-    /// Where everything arrives.
-    pub inbox: &'a Inbox,
-}
-
-impl Run<'_> {
-    /// Runs the setup commands that are needed, all at once. Some means that somebody asked for the end meanwhile.
-    ///
-    /// # Errors
-    /// When a setup command fails.
-    pub fn set_up(&self, ui: &mut Ui) -> anyhow::Result<Option<Outcome>> {
-        setup::run(self, ui)
-    }
-
-    /// Starts the services and keeps them until the end.
-    ///
-    /// # Errors
-    /// When the system refuses something that the run cannot do without. What was started is then killed.
-    pub fn supervise(&self, ui: &mut Ui) -> anyhow::Result<Outcome> {
-        let changes = self.inbox.sender.clone();
-        let _watch = Watch::start(self.stack, move |service| {
-            changes.send(Message::Event(Event::Changed { service })).ok();
-        })?;
-        let specs = self.stack.services.iter().map(spec).collect();
-        let mut supervisor = Supervisor {
-            run: self,
-            state: State::new(specs),
-            children: self.plan.launches.iter().map(|_| None).collect(),
-        };
-        supervisor.until_over(ui)
-    }
-
-    fn environment(&self, launch: &Launch) -> Vec<(OsString, OsString)> {
-        let own = launch.env.iter().map(|(name, value)| (name.into(), value.into()));
-        self.inherited.iter().cloned().chain(own).collect()
-    }
+/// Starts the services and keeps them until the end.
+///
+/// # Errors
+/// When the system refuses something that the run cannot do without. What was started is then killed.
+pub fn supervise(run: &Run<'_>, ui: &mut Ui) -> anyhow::Result<Outcome> {
+    let changes = run.inbox.sender();
+    let _watch = Watch::start(run.stack, move |service| {
+        changes.send(Message::Event(Event::Changed { service })).ok();
+    })?;
+    let state = State::new(run.stack.services.iter().map(spec).collect());
+    let children = run.plan.launches.iter().map(|_| None).collect();
+    Supervisor { run, state, children }.until_over(ui)
 }
 
 fn spec(service: &Service) -> Spec {
@@ -160,23 +93,35 @@ impl Supervisor<'_> {
         }
     }
 
-    fn next_event(&self, ui: &mut Ui) -> anyhow::Result<Event> {
+    fn next_event(&mut self, ui: &mut Ui) -> anyhow::Result<Event> {
         loop {
-            match self.run.inbox.next(self.state.next_deadline())? {
+            match self.run.inbox.next(Instant::now(), self.state.next_deadline())? {
                 None => return Ok(Event::Tick),
-                Some(Message::Event(event)) => return Ok(event),
+                Some(Message::Event(event)) => {
+                    self.note_end(&event);
+                    return Ok(event);
+                }
                 Some(Message::Output { service, lines }) => {
-                    ui.output(&self.run.plan.launches[service].service, &lines);
+                    ui.output(&self.run.plan.launches[service].service, &lines.text);
                 }
             }
         }
     }
 
+    fn note_end(&mut self, event: &Event) {
+        if let &Event::Exited { service, generation, .. } = event
+            && let Some((current, child)) = &mut self.children[service]
+            && *current == generation
+        {
+            child.has_ended();
+        }
+    }
+
     /// Lines that have come and were not told yet.
     fn last_words(&self, ui: &mut Ui) {
-        for message in self.run.inbox.receiver.try_iter() {
+        for message in self.run.inbox.rest() {
             if let Message::Output { service, lines } = message {
-                ui.output(&self.run.plan.launches[service].service, &lines);
+                ui.output(&self.run.plan.launches[service].service, &lines.text);
             }
         }
     }
@@ -207,23 +152,14 @@ impl Supervisor<'_> {
 
     fn start(&mut self, service: usize, generation: u32) -> Event {
         let launch = &self.run.plan.launches[service];
-        let command = Command {
-            words: launch.command.clone(),
-            dir: launch.dir.clone(),
-            env: self.run.environment(launch),
-        };
-        let started = Child::start(command, &self.run.inbox.sender, move |heard| match heard {
-            Heard::Output(lines) => Message::Output { service, lines },
-            Heard::Exited(exit) => Message::Event(Event::Exited { service, generation, exit }),
-        });
-        match started {
+        match self.run.start(service, generation, &launch.command) {
             Ok(child) => {
-                let pid = child.pid();
+                let pid = child.group();
                 self.children[service] = Some((generation, child));
                 Event::Started { service, generation, pid }
             }
             Err(error) => {
-                let (reason, hint) = not_started(&launch.command[0], &error);
+                let (reason, hint) = not_started(&launch.command[0], &launch.dir, &error);
                 Event::NotStarted { service, generation, reason, hint }
             }
         }
@@ -236,16 +172,16 @@ impl Supervisor<'_> {
             port: launch.port?,
             ready: launch.ready.clone(),
             session: self.run.session.id.clone(),
+            group: self.child(service, generation)?.group(),
         };
-        let inbox = self.run.inbox.sender.clone();
+        let inbox = self.run.inbox.sender();
         let ask = move || {
-            let is_ready = ready::is_ready(&probe);
-            inbox.send(Message::Event(Event::Probed { service, generation, is_ready })).ok();
+            let answer = ready::ask(&probe).map_or_else(Answer::NotYet, |()| Answer::Ready);
+            inbox.send(Message::Event(Event::Probed { service, generation, answer })).ok();
         };
-        match thread::Builder::new().name("probe".into()).spawn(ask) {
-            Ok(_) => None,
-            Err(_) => Some(Event::Probed { service, generation, is_ready: false }),
-        }
+        let failed = thread::Builder::new().name("probe".into()).spawn(ask).err()?;
+        let answer = Answer::NotYet(format!("it could not be asked: {failed}"));
+        Some(Event::Probed { service, generation, answer })
     }
 
     fn child(&self, service: usize, generation: u32) -> Option<&Child> {
@@ -273,7 +209,7 @@ impl Supervisor<'_> {
         let address =
             |launch: &Launch| Address { service: launch.service.clone(), url: launch.url.clone() };
         Notice::StackReady {
-            after: self.run.inbox.opened.elapsed().max(Duration::from_millis(1)),
+            after: self.run.inbox.opened().elapsed(),
             services: self.run.plan.launches.iter().map(address).collect(),
         }
     }

@@ -1,44 +1,74 @@
 //! Runs the setup commands, all at once, before anything is patched or started.
 
+use std::time::{Duration, Instant};
+
 use portman::fs;
 
-use super::child::{Child, Command, Heard, not_started};
-use super::state::{Event, Exit};
-use super::{Message, Outcome, Run};
-use crate::config::Setup;
+use super::child::{Child, not_started};
+use super::inbox::Message;
+use super::run::Run;
+use super::state::{Event, Exit, Outcome};
+use crate::config::{Setup, Signal};
 use crate::failure::{Failure, Kind};
 use crate::notice::Notice;
 use crate::plan::Launch;
+use crate::sys::Request;
 use crate::ui::Ui;
 
-pub(super) fn run(run: &Run<'_>, ui: &mut Ui) -> anyhow::Result<Option<Outcome>> {
-    let mut running: Vec<Option<Child>> = Vec::new();
-    for (service, launch) in run.plan.launches.iter().enumerate() {
-        let needed = launch.setup.as_ref().filter(|setup| is_needed(run, launch, setup));
-        running.push(needed.map(|setup| start(run, service, launch, setup, ui)).transpose()?);
-    }
+/// How long the setups have to end once somebody asked for that.
+const GRACE: Duration = Duration::from_secs(10);
+
+pub(super) fn run(
+    run: &Run<'_>,
+    ui: &mut Ui,
+    now: impl Fn() -> Instant,
+) -> anyhow::Result<Option<Outcome>> {
+    let mut running = start_needed(run, ui)?;
+    let mut ending: Option<(Request, Instant)> = None;
     // An early return drops the children, which kills their groups.
     while running.iter().any(Option::is_some) {
-        let Some(message) = run.inbox.next(None)? else { continue };
+        let deadline = ending.map(|(_, deadline)| deadline);
+        let Some(message) = run.inbox.next(now(), deadline)? else { break };
         match message {
             Message::Output { service, lines } => {
-                ui.output(&run.plan.launches[service].service, &lines);
-            }
-            Message::Event(Event::Exited { service, exit: Exit::Code(0), .. }) => {
-                running[service] = None;
-                fs::remove(&run.session.setup_mark(&run.plan.launches[service].service))?;
+                ui.output(&run.plan.launches[service].service, &lines.text);
             }
             Message::Event(Event::Exited { service, exit, .. }) => {
-                return Err(failed(&run.plan.launches[service], exit).into());
+                let launch = &run.plan.launches[service];
+                running[service].take().iter_mut().for_each(Child::has_ended);
+                if exit == Exit::Code(0) {
+                    fs::remove(&run.session.setup_mark(&launch.service))?;
+                } else if ending.is_none() {
+                    return Err(failed(launch, exit).into());
+                }
             }
             Message::Event(Event::Shutdown(request)) => {
                 ui.tell(&Notice::Stopping { reason: request.to_string() });
-                return Ok(Some(Outcome::Requested(request)));
+                if ending.is_some() {
+                    return Ok(Some(Outcome::Forced));
+                }
+                ending = Some((request, now() + GRACE));
+                for child in running.iter().flatten() {
+                    child.signal(Signal::Term)?;
+                }
             }
             Message::Event(_) => {}
         }
     }
-    Ok(None)
+    Ok(ending.map(|(request, _)| Outcome::Requested(request)))
+}
+
+fn start_needed(run: &Run<'_>, ui: &mut Ui) -> anyhow::Result<Vec<Option<Child>>> {
+    let launches = &run.plan.launches;
+    let mut running = Vec::with_capacity(launches.len());
+    for (service, launch) in launches.iter().enumerate() {
+        let needed = launch.setup.as_ref().filter(|setup| is_needed(run, launch, setup));
+        // Two services of one folder may share their setup.
+        let is_same = |other: &Launch| other.dir == launch.dir && other.setup == launch.setup;
+        let needed = needed.filter(|_| !launches[..service].iter().any(is_same));
+        running.push(needed.map(|setup| start(run, service, launch, setup, ui)).transpose()?);
+    }
+    Ok(running)
 }
 
 /// A setup that was begun and did not end well is needed again, whatever it has left.
@@ -56,22 +86,11 @@ fn start(
 ) -> anyhow::Result<Child> {
     fs::save(&run.session.setup_mark(&launch.service), "")?;
     ui.tell(&Notice::Setup { service: launch.service.clone(), command: setup.command.join(" ") });
-    let command = Command {
-        words: setup.command.clone(),
-        dir: launch.dir.clone(),
-        env: run.environment(launch),
-    };
-    let started = Child::start(command, &run.inbox.sender, move |heard| match heard {
-        Heard::Output(lines) => Message::Output { service, lines },
-        Heard::Exited(exit) => Message::Event(Event::Exited { service, generation: 0, exit }),
-    });
+    let started = run.start(service, 0, &setup.command);
     Ok(started.map_err(|error| {
-        let (message, hint) = not_started(&setup.command[0], &error);
-        Failure::new(
-            Kind::Service,
-            format!("the setup of `{}` did not start: {message}", launch.service),
-            hint,
-        )
+        let (message, hint) = not_started(&setup.command[0], &launch.dir, &error);
+        let message = format!("the setup of `{}` did not start: {message}", launch.service);
+        Failure::new(Kind::Service, message, hint)
     })?)
 }
 

@@ -57,7 +57,7 @@ pub(super) enum Event {
     /// The program of this life could not be started; why, and what to do.
     NotStarted { service: usize, generation: u32, reason: String, hint: String },
     /// A probe's answer.
-    Probed { service: usize, generation: u32, is_ready: bool },
+    Probed { service: usize, generation: u32, answer: Answer },
     /// The program of this life has ended; others of its group may still run.
     Exited { service: usize, generation: u32, exit: Exit },
     /// The group of this life was looked at.
@@ -68,6 +68,15 @@ pub(super) enum Event {
     Shutdown(Request),
     /// Time has passed.
     Tick,
+}
+
+/// What a probe found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// It is ready.
+    Ready,
+    /// It is not, and why; for people.
+    NotYet(String),
 }
 
 /// How a program ended.
@@ -163,6 +172,8 @@ struct Life {
     /// When it ended by itself, latest last.
     ends: VecDeque<Instant>,
     changed: Option<Instant>,
+    /// Why the last probe found it not ready.
+    not_ready: Option<String>,
 }
 
 /// The state of all services of a run.
@@ -187,6 +198,7 @@ impl State {
             pause: FIRST_PAUSE,
             ends: VecDeque::new(),
             changed: None,
+            not_ready: None,
         };
         Self {
             lives: specs.into_iter().map(life).collect(),
@@ -205,8 +217,8 @@ impl State {
             Event::NotStarted { service, generation, reason, hint } => {
                 self.not_started(service, generation, reason, hint);
             }
-            Event::Probed { service, generation, is_ready } => {
-                self.probed(service, generation, is_ready, now);
+            Event::Probed { service, generation, answer } => {
+                self.probed(service, generation, answer, now);
             }
             Event::Exited { service, generation, exit } => {
                 self.exited(service, generation, exit, now);
@@ -268,16 +280,18 @@ impl State {
         }
     }
 
-    fn probed(&mut self, service: usize, generation: u32, is_ready: bool, now: Instant) {
+    fn probed(&mut self, service: usize, generation: u32, answer: Answer, now: Instant) {
         let life = &mut self.lives[service];
         let Phase::Starting { since, .. } = life.phase else { return };
         if life.generation != generation {
             return;
         }
-        if is_ready {
-            self.ready(service, since, now);
-        } else {
-            life.phase = Phase::Starting { since, next_probe: Some(now + PROBE_PAUSE) };
+        match answer {
+            Answer::Ready => self.ready(service, since, now),
+            Answer::NotYet(why) => {
+                life.not_ready = Some(why);
+                life.phase = Phase::Starting { since, next_probe: Some(now + PROBE_PAUSE) };
+            }
         }
     }
 
@@ -389,7 +403,10 @@ impl State {
                     .push(Action::Tell(Notice::Stopping { reason: format!("{reason} again") }));
             }
             // The stack already ends because a service failed: a request now is the wish to be quick.
-            Some(Outcome::Failed | Outcome::Ended) => self.kill_all(now),
+            Some(Outcome::Failed | Outcome::Ended) => {
+                self.kill_all(now);
+                self.actions.push(Action::Tell(Notice::Stopping { reason }));
+            }
             None => self.end(Outcome::Requested(request), reason),
         }
     }
@@ -472,11 +489,12 @@ impl State {
     }
 
     fn not_ready(&mut self, service: usize, now: Instant) {
-        let timeout = self.lives[service].spec.ready_timeout;
+        let life = &mut self.lives[service];
+        let timeout = life.spec.ready_timeout;
+        let why = life.not_ready.take().unwrap_or_else(|| "no probe was answered".to_owned());
+        let reason = format!("it was not ready within {timeout:?}: {why}");
+        let hint = "a longer `timeout` in its `ready` gives it more time";
         self.begin_stop(service, Then::Fail, now);
-        let reason = format!("it was not ready within {timeout:?}");
-        let hint =
-            "does it listen on the port it was given? `timeout` in `ready` allows it more time";
         self.fail(service, reason, Some(hint.to_owned()));
     }
 
@@ -546,6 +564,7 @@ impl State {
             let life = &mut self.lives[service];
             life.restarts += u32::from(life.generation > 0);
             life.generation += 1;
+            life.not_ready = None;
             life.phase = Phase::Starting {
                 since: now,
                 next_probe: life.spec.is_probed.then_some(now + PROBE_PAUSE),

@@ -7,7 +7,7 @@ use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use ignore::overrides::{Override, OverrideBuilder};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
-use crate::config::Stack;
+use crate::config::{Stack, is_wild};
 
 /// The watchers of a run; dropping it ends them.
 pub(super) struct Watch {
@@ -61,7 +61,7 @@ impl Filter {
         let mut wanted = OverrideBuilder::new(dir);
         for glob in globs {
             // Without the slash a glob of one word would match at any depth.
-            wanted.add(&format!("/{}", glob.trim_start_matches("./")))?;
+            wanted.add(&format!("/{glob}"))?;
         }
         let mut ignored = GitignoreBuilder::new(root);
         let between =
@@ -102,10 +102,6 @@ fn folders(dir: &Path, globs: &[String]) -> Vec<(PathBuf, RecursiveMode)> {
         }
     }
     folders
-}
-
-fn is_wild(part: &std::ffi::OsStr) -> bool {
-    part.to_string_lossy().contains(['*', '?', '[', '{'])
 }
 
 #[cfg(test)]

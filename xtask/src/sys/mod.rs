@@ -2,7 +2,7 @@
 //!
 //! - `own_group(command)`: the process and all it starts can be signalled together.
 //! - `signal_group(group, signal)`, `kill_group(group)`, `group_is_empty(group)`.
-//! - `exit_of(status)`: how a program ended.
+//! - `exit_signal(status)`: the signal that ended a program.
 //! - `on_termination(send)`: hands on the requests to end that are not Ctrl-C.
 
 use std::fmt;

@@ -5,13 +5,14 @@
 
 use oxc_ast::AstKind;
 use oxc_ast::ast::{
-    Argument, ArrowFunctionBody, AssignmentTarget, ExportDefaultDeclarationKind, Expression,
-    Function, FunctionBody, IdentifierReference, ModuleExportName, Statement,
+    Argument, ArrowFunctionBody, AssignmentExpression, AssignmentTarget,
+    ExportDefaultDeclarationKind, Expression, Function, FunctionBody, IdentifierReference,
+    ModuleExportName, Statement,
 };
 use oxc_ast_visit::Visit;
 use oxc_span::{GetSpan, Span};
 
-use super::names::Origin;
+use super::names::{Origin, Reference, Usage};
 use super::resolve::{Link, Module, Reached, Stuck};
 
 /// What the file exports: configs of which a later one overrides an earlier one.
@@ -32,7 +33,37 @@ impl<'a> Module<'a> {
             (_, Some(second)) => {
                 Err(Stuck::unfollowed(second.span(), "the file has two default exports"))
             }
-            (Some(export), None) => self.exported(&export),
+            (Some(export), None) => {
+                self.must_be_the_only_one()?;
+                self.exported(&export)
+            }
+        }
+    }
+
+    /// Nothing below `module.exports` or `exports` changes but by the one export: `module.exports.server = {}`.
+    fn must_be_the_only_one(&self) -> Result<(), Stuck> {
+        let is_export = |reference: &Reference<'a>| {
+            let mut targets = self.program.body.iter().filter_map(export_target);
+            targets.any(|target| target.span().contains_inclusive(reference.span))
+        };
+        let may_change = |reference: &&Reference<'a>| match reference.usage {
+            Usage::Shown => false,
+            Usage::Member(member) | Usage::MemberChanged(member) => {
+                !is_export(reference) && member.is_none_or(|member| member == "exports")
+            }
+            _ => true,
+        };
+        let adds = |reference: &&Reference<'a>| {
+            let is_mark = matches!(reference.usage, Usage::MemberChanged(Some("__esModule")));
+            !is_export(reference) && !is_mark && !matches!(reference.usage, Usage::Shown)
+        };
+        let module = self.names.undeclared("module").find(may_change);
+        match module.or_else(|| self.names.undeclared("exports").find(adds)) {
+            None => Ok(()),
+            Some(reference) => {
+                let why = "what the file exports is changed or used in another place too";
+                Err(Stuck::unfollowed(reference.span, why))
+            }
         }
     }
 
@@ -119,7 +150,9 @@ impl<'a> Module<'a> {
                 through.push(Link { binding: place, at, is_member: false });
                 self.config_of(value, through)
             }
-            Origin::Function(function) => self.config_of_function(function, through),
+            Origin::Function(function) if !self.is_assigned(place) => {
+                self.config_of_function(function, through)
+            }
             Origin::Import { .. } => {
                 Err(Stuck::unfollowed(at, format!("`{}` comes from another file", self.shown(at))))
             }
@@ -267,14 +300,27 @@ fn default<'a>(module: &Module<'a>, statement: &'a Statement<'a>) -> Option<Expo
             Some(Export::Other(specifier.span))
         }
         Statement::TSExportAssignment(export) => Some(Export::Expression(&export.expression)),
+        statement => exporting(statement).map(|assignment| Export::Expression(&assignment.right)),
+    }
+}
+
+/// `module.exports = …` at the top of the file.
+fn exporting<'a>(statement: &'a Statement<'a>) -> Option<&'a AssignmentExpression<'a>> {
+    match statement {
         Statement::ExpressionStatement(statement) => match &statement.expression {
-            Expression::AssignmentExpression(assignment) if is_exports(&assignment.left) => {
-                Some(Export::Expression(&assignment.right))
+            Expression::AssignmentExpression(assignment)
+                if assignment.operator.is_assign() && is_exports(&assignment.left) =>
+            {
+                Some(assignment)
             }
             _ => None,
         },
         _ => None,
     }
+}
+
+fn export_target<'a>(statement: &'a Statement<'a>) -> Option<&'a AssignmentTarget<'a>> {
+    exporting(statement).map(|assignment| &assignment.left)
 }
 
 fn place<'a>(module: &Module<'a>, name: &IdentifierReference<'a>) -> Option<usize> {

@@ -61,7 +61,8 @@ fn splices(module: &Module<'_>, edits: &[Edit]) -> Result<Vec<Splice>, Refusal> 
         match edit {
             &Edit::Own { old, new } => own::listen(module, &config, (old, new), &mut wants)?,
             Edit::Set { key, value } => set::set(module, &config, key, value, &mut wants)?,
-            Edit::Peer { .. } => {}
+            // Peers move all at once, below; a script is in another file.
+            Edit::Peer { .. } | Edit::Script { .. } => {}
         }
     }
     proxy::follow(module, &config, &moves(edits), &mut wants)?;
@@ -81,6 +82,7 @@ fn moves(edits: &[Edit]) -> Vec<(Port, Port)> {
 fn nothing_to_follow(module: &Module<'_>, edits: &[Edit]) -> bool {
     edits.iter().all(|edit| match edit {
         Edit::Peer { old, .. } => mentions(module, module.program.span, &old.to_string()).is_none(),
+        Edit::Script { .. } => true,
         Edit::Own { .. } | Edit::Set { .. } => false,
     })
 }

@@ -1,7 +1,7 @@
 //! Which declaration each name in the file means, and what is done with it.
 //!
 //! It knows just enough scoping for a config file: a name means the innermost declaration around it. A name that two
-//! declarations of one scope share means neither.
+//! declarations of one scope share means neither, and a `var` that may not have its value yet has none.
 
 use std::ops::Range;
 
@@ -23,6 +23,8 @@ pub(super) struct Names<'a> {
 pub(super) struct Binding<'a> {
     name: &'a str,
     scope: Span,
+    /// Where it is declared; before that a `var` can be used, and has no value.
+    var: Option<Span>,
     /// Where its value comes from.
     pub(super) origin: Origin<'a>,
     /// Other files may use it.
@@ -81,7 +83,35 @@ impl<'a> Names<'a> {
         for place in 0..names.references.len() {
             names.references[place].binding = names.declaration(&names.references[place]);
         }
+        names.forget_early_values();
         names
+    }
+
+    /// A `var` that is used before the place where it gets its value.
+    fn forget_early_values(&mut self) {
+        for reference in &self.references {
+            let binding = reference.binding.and_then(|place| self.bindings.get_mut(place));
+            if let Some(binding) = binding
+                && binding.var.is_some_and(|var| reference.span.start < var.start)
+            {
+                binding.origin = Origin::Unknown;
+            }
+        }
+    }
+
+    /// The uses of a name that is not declared in this file: `module`, `process`.
+    pub(super) fn undeclared(&self, name: &str) -> impl Iterator<Item = &Reference<'a>> {
+        let is_meant = move |reference: &&Reference<'a>| {
+            reference.binding.is_none() && reference.name == name && !self.is_declared(reference)
+        };
+        self.references.iter().filter(is_meant)
+    }
+
+    fn is_declared(&self, reference: &Reference<'_>) -> bool {
+        let mut bindings = self.bindings.iter();
+        bindings.any(|binding| {
+            binding.name == reference.name && contains(binding.scope, reference.span)
+        })
     }
 
     /// The declaration that a name means.
@@ -128,7 +158,7 @@ fn contains(outer: Span, inner: Span) -> bool {
 
 struct Reader<'a> {
     above: Vec<AstKind<'a>>,
-    scopes: Vec<Span>,
+    scopes: Vec<AstKind<'a>>,
     names: Names<'a>,
 }
 
@@ -145,7 +175,7 @@ impl<'a> Visit<'a> for Reader<'a> {
             _ => {}
         }
         if is_scope(kind) {
-            self.scopes.push(kind.span());
+            self.scopes.push(kind);
         }
         self.above.push(kind);
     }
@@ -204,15 +234,68 @@ impl<'a> Reader<'a> {
             ] => (0, Origin::Import { file: import.source.value.as_str(), member: None }),
             _ => (0, Origin::Unknown),
         };
-        let scope = self.scopes.iter().rev().nth(outside).copied().unwrap_or(name.span);
+        let var = self.var();
+        let scope = match var {
+            Some(_) => self.scopes.iter().rev().find(|scope| has_vars(**scope)),
+            None => self.scopes.iter().rev().nth(outside),
+        };
+        let scope = scope.map_or(name.span, GetSpan::span);
+        let origin = if var.is_some_and(|var| !var.is_certain) { Origin::Unknown } else { origin };
         let exported = self
             .above
             .iter()
             .rev()
             .take(5)
             .any(|kind| matches!(kind, AstKind::ExportDeclaration(_)));
-        self.names.bindings.push(Binding { name: name.name.as_str(), scope, origin, exported });
+        let var = var.map(|_| name.span);
+        let name = name.name.as_str();
+        self.names.bindings.push(Binding { name, scope, var, origin, exported });
     }
+
+    /// The `var` that the name below is declared with.
+    fn var(&self) -> Option<Var> {
+        let mut above = self.above.iter().rev().skip_while(|kind| is_pattern(**kind));
+        let (Some(AstKind::VariableDeclarator(_)), Some(AstKind::VariableDeclaration(declaration))) =
+            (above.next(), above.next())
+        else {
+            return None;
+        };
+        let is_certain = matches!(
+            above.next(),
+            Some(AstKind::Program(_) | AstKind::FunctionBody(_) | AstKind::ExportDeclaration(_))
+        );
+        declaration.kind.is_var().then_some(Var { is_certain })
+    }
+}
+
+/// A declaration that its whole function sees.
+#[derive(Clone, Copy)]
+struct Var {
+    /// No condition or loop decides whether it gets its value.
+    is_certain: bool,
+}
+
+fn is_pattern(kind: AstKind<'_>) -> bool {
+    matches!(
+        kind,
+        AstKind::ObjectPattern(_)
+            | AstKind::ArrayPattern(_)
+            | AstKind::BindingProperty(_)
+            | AstKind::BindingRestElement(_)
+            | AstKind::AssignmentPattern(_)
+    )
+}
+
+/// The scopes that a `var` is declared in, wherever in them it stands.
+fn has_vars(kind: AstKind<'_>) -> bool {
+    matches!(
+        kind,
+        AstKind::Program(_)
+            | AstKind::Function(_)
+            | AstKind::ArrowFunctionExpression(_)
+            | AstKind::StaticBlock(_)
+            | AstKind::TSModuleBlock(_)
+    )
 }
 
 fn member<'a>(
@@ -250,6 +333,7 @@ struct First<'a>(Option<&'a str>);
 /// What is done with the name at `span`, below the nodes `above`.
 fn usage<'a>(above: &[AstKind<'a>], mut span: Span) -> Usage<'a> {
     let mut first_member: Option<First<'a>> = None;
+    let mut members = 0;
     for &kind in above.iter().rev() {
         match kind {
             AstKind::ParenthesizedExpression(_)
@@ -259,6 +343,7 @@ fn usage<'a>(above: &[AstKind<'a>], mut span: Span) -> Usage<'a> {
             | AstKind::TSTypeAssertion(_)
             | AstKind::ChainExpression(_) => {}
             AstKind::StaticMemberExpression(member) if member.object.span() == span => {
+                members += 1;
                 first_member = first_member.or(Some(First(Some(member.property.name.as_str()))));
             }
             AstKind::ComputedMemberExpression(member) if member.object.span() == span => {
@@ -266,7 +351,12 @@ fn usage<'a>(above: &[AstKind<'a>], mut span: Span) -> Usage<'a> {
                     Expression::StringLiteral(name) => Some(name.value.as_str()),
                     _ => None,
                 };
+                members += 1;
                 first_member = first_member.or(Some(First(name)));
+            }
+            // `config.init()` gets all of `config` for its `this`, `config.plugins.push()` only the list.
+            AstKind::CallExpression(call) if members == 1 && call.callee.span() == span => {
+                return Usage::MemberChanged(None);
             }
             _ => return usage_in(kind, span, first_member),
         }
@@ -290,6 +380,8 @@ fn usage_in<'a>(kind: AstKind<'a>, span: Span, first_member: Option<First<'a>>) 
         AstKind::AssignmentTargetWithDefault(it) if it.binding.span() == span => changed,
         AstKind::AssignmentTargetPropertyProperty(it) if it.binding.span() == span => changed,
         AstKind::UnaryExpression(unary) if unary.operator == UnaryOperator::Delete => changed,
+        AstKind::UnaryExpression(unary) if unary.operator == UnaryOperator::Typeof => Usage::Shown,
+        AstKind::BinaryExpression(test) if test.operator.is_equality() => Usage::Shown,
         AstKind::TSTypeQuery(_) => Usage::Shown,
         AstKind::CallExpression(call) if call.callee.span() == span => {
             changed_by_call(first_member)

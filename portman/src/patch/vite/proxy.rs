@@ -157,7 +157,10 @@ impl<'a> Proxies<'a> {
                 ObjectPropertyKind::ObjectProperty(entry) => self.read_entry(module, entry),
                 ObjectPropertyKind::SpreadProperty(spread) => match module.follow(&spread.argument)
                 {
-                    (Expression::ObjectExpression(object), _) => {
+                    (Expression::ObjectExpression(object), through) => {
+                        if !through.iter().all(|link| module.is_untouched(link)) {
+                            self.open_at("server.proxy", module.program.span);
+                        }
                         if module.deeper(|| self.read_entries(module, object)).is_none() {
                             self.open_at("server.proxy", spread.span);
                         }

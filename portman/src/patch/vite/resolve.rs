@@ -89,12 +89,15 @@ impl<'a> Module<'a> {
     /// The name of a function that comes from a package we trust, whatever it is called here.
     pub(super) fn trusted(&self, callee: &Expression<'a>) -> Option<&'a str> {
         match callee.get_inner_expression() {
-            Expression::Identifier(name) => match self.names.binding(name)?.1.origin {
-                Origin::Import { file, member } if TRUSTED.contains(&file) => member,
-                Origin::Member { of, member, default: None } if is_trusted_require(of) => {
-                    Some(member)
-                }
-                _ => None,
+            Expression::Identifier(name) => match self.names.binding(name)? {
+                (place, _) if self.is_assigned(place) => None,
+                (_, binding) => match binding.origin {
+                    Origin::Import { file, member } if TRUSTED.contains(&file) => member,
+                    Origin::Member { of, member, default: None } if is_trusted_require(of) => {
+                        Some(member)
+                    }
+                    _ => None,
+                },
             },
             Expression::StaticMemberExpression(member) => {
                 let package = member.object.get_inner_expression();

@@ -1,6 +1,7 @@
 //! Values that are asked for by name.
 
 use super::super::key::{KeyPath, Step};
+use super::super::value::{refuse_uncertain_port, with_port};
 use super::super::{Code, Refusal};
 use super::computed::{self, Instead};
 use super::config::Config;
@@ -8,7 +9,7 @@ use super::insert::{self, Insert};
 use super::leaf::Leaf;
 use super::place::Place;
 use super::resolve::{Module, Stuck};
-use super::value::{Style, written};
+use super::value::{Literal, Style, written};
 use super::want::Wants;
 
 /// Keys that may be made where they are missing.
@@ -52,8 +53,15 @@ pub(super) fn set<'a>(
     match (module.place(&config.top, &path).map_err(refuse)?, makeable) {
         (Place::Member(member), _) => {
             let leaf = Leaf::of(module, &key.to_string(), member, &instead)?;
-            let style = style_like(leaf.literal.style, &leaf.literal.says, value, module);
-            leaf.change(value, style, wants);
+            let Literal { at, says, style } = &leaf.literal;
+            let style = style_like(*style, says, value, module);
+            match style {
+                Style::Quoted(_) => {
+                    refuse_uncertain_port(says, value, key, at.start as usize)?;
+                    leaf.change(&with_port(says, value), style, wants);
+                }
+                Style::Number | Style::Word => leaf.change(value, style, wants),
+            }
         }
         (Place::Gap { object, depth, .. }, Some(path)) => {
             let literal = written(value, style_like(Style::Number, "", value, module));

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use super::{Action, Event, Exit, KILL_WAIT, Outcome, Spec, State};
+use super::{Action, Answer, Event, Exit, KILL_WAIT, Outcome, Spec, State};
 use crate::config::Restart;
 use crate::notice::{Notice, RestartReason};
 use crate::sys::Request;
@@ -207,11 +207,11 @@ impl World {
             Event::Started { service, generation, .. } if !self.specs[service].is_probed => {
                 self.was_ready[service] |= self.children[service].generation == generation;
             }
-            Event::Probed { service, generation, is_ready }
+            Event::Probed { service, generation, ref answer }
                 if self.children[service].generation == generation =>
             {
                 self.children[service].is_probed_now = false;
-                self.was_ready[service] |= is_ready;
+                self.was_ready[service] |= *answer == Answer::Ready;
             }
             Event::Probed { .. } => drop(self.seen.insert("late probe")),
             Event::Shutdown(_) => {
@@ -243,8 +243,9 @@ impl World {
                 assert!(!child.is_probed_now, "probed twice at a time");
                 child.is_probed_now = true;
                 let is_ready = self.random.percent(30);
+                let answer = if is_ready { Answer::Ready } else { Answer::NotYet(String::new()) };
                 let after = self.random.one_of(&[1, 5, 30, 1_000]);
-                self.hear_in(after, Event::Probed { service, generation, is_ready });
+                self.hear_in(after, Event::Probed { service, generation, answer });
             }
             Action::Terminate { service, generation } => {
                 let child = self.current(service, generation);
@@ -400,7 +401,7 @@ impl World {
         let event = match self.random.below(5) {
             0 => Event::Exited { service, generation, exit: Exit::Code(1) },
             1 => Event::Group { service, generation, is_empty: true },
-            2 => Event::Probed { service, generation, is_ready: true },
+            2 => Event::Probed { service, generation, answer: Answer::Ready },
             3 => Event::NotStarted { service, generation, reason, hint },
             _ => Event::Started { service, generation, pid: 1 },
         };

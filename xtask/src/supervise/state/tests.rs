@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Action, Event, Exit, Spec, State};
+use super::{Action, Answer, Event, Exit, Spec, State};
 use crate::config::Restart;
 use crate::notice::{Notice, RestartReason};
 use crate::sys::Request;
@@ -74,8 +74,10 @@ impl Play {
                 reason: "it is missing".to_owned(),
                 hint: String::new(),
             },
-            "ready" => Event::Probed { service, generation, is_ready: true },
-            "unready" => Event::Probed { service, generation, is_ready: false },
+            "ready" => Event::Probed { service, generation, answer: Answer::Ready },
+            "unready" => {
+                Event::Probed { service, generation, answer: Answer::NotYet("silent".to_owned()) }
+            }
             "ends" => exited(Exit::Code(0)),
             "fails" => exited(Exit::Code(1)),
             "dies" => exited(Exit::Signal(9)),
@@ -261,7 +263,7 @@ fn a_first_start_that_is_not_ready_in_time_brings_the_stack_down() {
            0 started api#1  →
           50 tick           → probe api#1
           60 unready api#1  →
-         100 tick           → terminate api#1, api failed: it was not ready within 100ms, stopping: api failed
+         100 tick           → terminate api#1, api failed: it was not ready within 100ms: silent, stopping: api failed
          120 ready api#1    →
          150 ends api#1     → look api#1
          150 empty api#1    → api stopped, terminate db#1
@@ -286,7 +288,7 @@ fn a_later_life_that_is_not_ready_in_time_ends_while_the_others_go_on() {
          560 tick           → start api#2
          560 started api#2  →
          610 tick           → probe api#2
-         640 tick           → terminate api#2, api failed: it was not ready within 80ms
+         640 tick           → terminate api#2, api failed: it was not ready within 80ms: no probe was answered
          650 ends api#2     → look api#2
          650 empty api#2    → api stopped
         9999 ctrl-c         → stopping: Ctrl-C, terminate db#1
@@ -478,7 +480,7 @@ fn a_change_brings_a_service_back_from_wherever_it_is() {
           560 tick          → start api#2
           560 started api#2 →
           610 tick          → probe api#2
-          760 tick          → terminate api#2, api failed: it was not ready within 200ms
+          760 tick          → terminate api#2, api failed: it was not ready within 200ms: no probe was answered
           800 changed api   →
           950 tick          → api has changed
           960 ends api#2    → look api#2
@@ -600,8 +602,8 @@ fn a_request_while_a_failure_stops_the_stack_kills_at_once() {
             0 started api#1 → start web#1
             0 started web#1 →
            10 fails web#1   → kill web#1, web failed: it ended with exit code 1 before it was ready, stopping: web failed, terminate api#1
-           20 ctrl-c        → kill api#1
-           21 ctrl-c        →
+           20 ctrl-c        → stopping: Ctrl-C, kill api#1
+           21 ctrl-c        → stopping: Ctrl-C
            30 dies api#1    → look api#1
            30 empty api#1   → api stopped, terminate db#1
            30 tick          → kill db#1

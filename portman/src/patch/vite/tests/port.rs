@@ -109,6 +109,13 @@ fn follows_the_export() {
         "const config = { server: { port: @ }, plugins: [] }\nconfig.plugins.push(1)\nexport default config",
         "const config = { server: { port: @ } }\nconfig.base = '/x'\nexport default config",
         "const config = { server: { port: @ } }\nconsole.log(config)\nexport default config",
+        "var port = @\nexport default { server: { port } }",
+        "export var port = 1\nvar config = { server: { port: @ } }\nexport default config",
+        "export default () => {\n  var port = @\n  return { server: { port } }\n}",
+        "const port = @\nfunction other() { if (x) { var port = 1 } }\nexport default { server: { port } }",
+        "exports.__esModule = true\nexports.default = { server: { port: @ } }",
+        "if (require.main === module || typeof module !== 'undefined') x()\nmodule.exports = { server: { port: @ } }",
+        "const chunks = (module) => module.exports\nif (module.hot) x()\nexport default { server: { port: @ } }",
         "#!/usr/bin/env node\nexport default { server: { port: @ } }",
         "with (Math) {}\nmodule.exports = { server: { port: @ } }",
     ] {

@@ -257,6 +257,13 @@ fn a_key_that_is_not_there() {
         assert!(refusal.message.contains(key), "{refusal:?}");
     }
     refused(
+        &defined("{ server: { origin: 'http://localhost' } }"),
+        &[set("server.origin", "5174")],
+        Code::NotAValue,
+        "'http",
+        &["`server.origin` is an address", "whole value"],
+    );
+    refused(
         &defined("{ server: { hmr: true } }"),
         &[set("server.hmr.port", "1")],
         Code::NoParent,
@@ -361,5 +368,184 @@ fn a_name_that_gets_another_value_somewhere() {
         let text = format!("let port = 5173\n{change}\nexport default {{ server: {{ port }} }}\n");
         let words = ["is computed: `port`"];
         refused(&text, &[own(5173, 5174)], Code::Computed, "port } }", &words);
+    }
+}
+
+/// A `var` belongs to its whole function, wherever in it it stands and whether or not that runs.
+#[test]
+fn a_var_that_may_say_something_else() {
+    for declared in [
+        "var port = 5173; if (x) { var port = 4000 }",
+        "if (x) { var port = 4000 }\nvar port = 5173",
+        "var port = 5173\nvar port",
+        "var port = 5173; for (var port = 1;;) {}",
+        "var port = 5173; for (var port of ports) {}",
+        "var port = 5173; try { x() } catch { var { port } = env }",
+        "var port = 5173; switch (x) { case 1: var [port] = env }",
+        "var port = 5173; { var { ...port } = env }",
+        "var port = 5173\nfunction port() {}",
+        "var port = 5173; if (x) { port = 4000 }",
+        "var port = 5173; { { port++ } }",
+        "if (x) { var port = 5173 }",
+        "if (x) var port = 5173",
+        "while (x()) { var port = 5173 }",
+        "try { var port = 5173 } catch {}",
+        "a: var port = 5173",
+    ] {
+        let words = ["is computed: `port`"];
+        let text = format!("{declared}\nexport default {{ server: {{ port }} }}\n");
+        refused(&text, &[own(5173, 5174)], Code::Computed, "port } }", &words);
+        let text =
+            format!("export default () => {{\n{declared}\nreturn {{ server: {{ port }} }}\n}}\n");
+        refused(&text, &[own(5173, 5174)], Code::Computed, "port } }", &words);
+    }
+    for text in [
+        "export default { server: { port } }\nvar port = 5173\n",
+        "export default function (port) {\n  var port = 5173\n  return { server: { port } }\n}\n",
+    ] {
+        refused(text, &[own(5173, 5174)], Code::Computed, "port } }", &["is computed: `port`"]);
+    }
+}
+
+#[test]
+fn an_export_that_is_changed_afterwards() {
+    for change in [
+        "module.exports.server.port = 4000",
+        "module.exports.server = { port: 4000 }",
+        "module.exports['server'].port = 4000",
+        "module['exports'].server.port++",
+        "module[name].server.port = 4000",
+        "exports.server = { port: 4000 }",
+        "if (x) { module.exports = { server: { port: 4000 } } }",
+        "if (x) { exports.default = {} }",
+        "module.exports ||= {}",
+        "module = other",
+        "Object.assign(module.exports, { server: { port: 4000 } })",
+        "Object.assign(module.exports.server, { port: 4000 })",
+        "Object.assign(exports, { server: { port: 4000 } })",
+        "delete module.exports.server",
+        "delete exports.server",
+        "const config = module.exports\nconfig.server.port = 4000",
+        "const { exports: config } = module\nconfig.server.port = 4000",
+        "const { server } = module.exports\nserver.port = 4000",
+        "const later = () => { module.exports.server.port = 4000 }",
+        "change(module)",
+        "for (const key in module.exports) {}",
+        "({ port: module.exports.server.port } = env)",
+    ] {
+        for export in ["module.exports = ", "exports.default = ", "export default "] {
+            let text = format!("{export}{{ server: {{ port: 5173 }} }}\n{change}\n");
+            let words = ["what the file exports is changed", "--port 5174"];
+            refused(&text, &[own(5173, 5174)], Code::NotFollowed, "", &words);
+            refused(&text, &[set("server.port", "5174")], Code::NotFollowed, "", &words[..1]);
+        }
+    }
+}
+
+#[test]
+fn a_config_that_is_changed_before_it_is_exported() {
+    for change in [
+        "config.server = { port: 4000 }",
+        "config.server.port = 4000",
+        "config['server'].port = 4000",
+        "config[name].port = 4000",
+        "config.server.port ??= 4000",
+        "config.server.port--",
+        "config!.server!.port = 4000",
+        "(config.server as any).port = 4000",
+        "if (x) { config.server = {} }",
+        "const later = () => { config.server.port = 4000 }",
+        "Object.assign(config, { server: { port: 4000 } })",
+        "Object.assign(config.server, { port: 4000 })",
+        "Object.defineProperty(config.server, 'port', { value: 4000 })",
+        "Object.defineProperty(config, 'server', { value: {} })",
+        "Reflect.set(config.server, 'port', 4000)",
+        "Reflect.deleteProperty(config, 'server')",
+        "delete config.server",
+        "delete config.server.port",
+        "delete config['server']",
+        "delete config?.server.port",
+        "change(config)",
+        "change(...[config])",
+        "change({ ...config })",
+        "new Change(config)",
+        "change`${config}`",
+        "config.change()",
+        "config.server.change()",
+        "const other = config\nother.server.port = 4000",
+        "const other = config.server\nother.port = 4000",
+        "const { server } = config\nserver.port = 4000",
+        "const { server: { port } } = config",
+        "for (config.server.port of ports) {}",
+        "for (const key in config) { config[key] = 1 }",
+        ";[config.server.port] = ports",
+        ";({ port: config.server.port } = env)",
+        ";({ port: config.server.port = 1 } = env)",
+        "config = other",
+        ";[config] = others",
+    ] {
+        let text = |export: &str| {
+            format!("let config = {{ server: {{ port: 5173 }} }}\n{change}\n{export}\n")
+        };
+        let in_function = format!(
+            "export default () => {{\nlet config = {{ server: {{ port: 5173 }} }}\n{change}\nreturn config\n}}\n"
+        );
+        for text in [
+            text("export default config"),
+            text("export { config as default }"),
+            text("module.exports = config"),
+            text("export default { ...config }"),
+            in_function,
+        ] {
+            let result = patched(&text, &[own(5173, 5174)]).map_err(|refusal| refusal.code);
+            assert!(
+                matches!(result, Err(Code::NotFollowed | Code::Computed)),
+                "{result:?}\nof\n{text}"
+            );
+        }
+    }
+    let text = "function make() { return { server: { port: 5173 } } }\nmake = other\nexport default make\n";
+    refused(text, &[own(5173, 5174)], Code::NotFollowed, "make\n", &["`make`"]);
+    let text = "let { defineConfig } = require('vite')\ndefineConfig = other\nmodule.exports = defineConfig({ server: { port: 5173 } })\n";
+    refused(text, &[own(5173, 5174)], Code::NotFollowed, "defineConfig({", &["`defineConfig`"]);
+}
+
+#[test]
+fn proxies_that_are_changed_after_they_are_made() {
+    for (made, config) in [
+        ("const proxy = { '/a': 'http://localhost:8000' }\nproxy['/a'] = x()", "{ proxy }"),
+        (
+            "const proxy = { '/a': 'http://localhost:8000' }\nproxy['/a'] = x()",
+            "{ proxy: { ...proxy } }",
+        ),
+        (
+            "const proxy = { '/a': 'http://localhost:8000' }\nObject.assign(proxy, x())",
+            "{ proxy: { ...proxy } }",
+        ),
+        (
+            "const proxy = { '/a': 'http://localhost:8000' }\ndelete proxy['/a']",
+            "{ proxy: { ...proxy } }",
+        ),
+        ("const a = { target: 'http://localhost:8000' }\na.target = x()", "{ proxy: { '/a': a } }"),
+        ("const a = { target: 'http://localhost:8000' }\na.init()", "{ proxy: { '/a': a } }"),
+        ("const to = { a: 'http://localhost:8000' }\nto.a = x()", "{ proxy: { '/a': to.a } }"),
+        (
+            "var to = 'http://localhost:8000'; if (x) { var to = 'http://x' }",
+            "{ proxy: { '/a': to } }",
+        ),
+    ] {
+        let text = format!("{made}\nexport default {{ server: {config} }}\n");
+        let result = patched(&text, &[peer(8000, 8001)]).map_err(|refusal| refusal.code);
+        assert!(
+            matches!(result, Err(Code::NotFollowed | Code::Computed))
+                || result.as_ref() == Ok(&text),
+            "{result:?}\nof\n{text}"
+        );
+    }
+    for change in ["module.exports.server.proxy = {}", "delete module.exports.server.proxy['/a']"] {
+        let text = format!(
+            "module.exports = {{ server: {{ proxy: {{ '/a': 'http://localhost:8000' }} }} }}\n{change}\n"
+        );
+        refused(&text, &[peer(8000, 8001)], Code::NotFollowed, "module", &["is changed"]);
     }
 }

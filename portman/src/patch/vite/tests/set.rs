@@ -29,6 +29,12 @@ fn replaces_what_stands_there() {
             "{ build: { outDir: `x` } }",
             "{ build: { outDir: `dist/\\`\\${a}\\`` } }",
         ),
+        (
+            "server.origin",
+            "5174",
+            "{ server: { origin: 'http://localhost:5173/x' } }",
+            "{ server: { origin: 'http://localhost:5174/x' } }",
+        ),
         ("define.\"a.b\"", "1", "{ define: { 'a.b': 2 } }", "{ define: { 'a.b': 1 } }"),
         ("define.flag", "false", "{ define: { flag: 'true' } }", "{ define: { flag: 'false' } }"),
     ] {
