@@ -81,6 +81,7 @@ fn temporary_beside(target: &Path) -> PathBuf {
 }
 
 /// Removes what a crash in [`replace`] may have left beside `path`.
+#[cfg(feature = "patch")]
 pub(crate) fn remove_temporary(path: &Path) -> Result<()> {
     let Ok(target) = path.canonicalize() else { return Ok(()) };
     remove(&temporary_beside(&target))

@@ -30,6 +30,16 @@ pub fn not_run(test: &str, reason: &str) {
     assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{line}");
 }
 
+/// Is this program on the PATH? Where it is not, the test is reported as not run.
+pub fn has(test: &str, program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let is_there = std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
+    if !is_there {
+        not_run(test, &format!("`{program}` is not installed"));
+    }
+    is_there
+}
+
 /// Asks `look` again and again until it has an answer.
 #[track_caller]
 pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {

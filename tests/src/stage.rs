@@ -101,8 +101,7 @@ impl Stage {
 
     /// `cargo xtask` in a terminal of its own; none, reported, where none can be had.
     pub fn terminal(&self, test: &str, arguments: &[&str]) -> Option<Running> {
-        if Command::new("script").arg("--version").output().is_err() {
-            crate::not_run(test, "`script` (util-linux) is not installed");
+        if !crate::has(test, "script") {
             return None;
         }
         let line = format!("exec {} {}", self.programs.xtask, arguments.join(" "));
