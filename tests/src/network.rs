@@ -2,28 +2,61 @@
 
 #![expect(unsafe_code, reason = "there is no safe wrapper for a thread's own network")]
 
+use std::env;
 use std::io;
 use std::mem::zeroed;
 use std::net::UdpSocket;
 use std::os::fd::AsRawFd;
+use std::process::{Command, Stdio};
 
 use crate::not_run;
 
-/// Moves this thread, and all it starts from now on, into a network with nothing but a loopback interface. False when
-/// that is not possible here; the test has been reported as not run then.
+/// Set in a process that was started in a network of its own.
+const INSIDE: &str = "TESTS_OWN_NETWORK";
+
+/// Moves this thread, and all it starts from now on, into a network with nothing but a loopback interface, and says with
+/// true that the test can go on. That needs root; an ordinary user's test is run in a process of its own instead, as root
+/// of a user namespace, and is over when this says false. Where that is not possible either, it is reported as not run.
 pub fn own_network(test: &str) -> bool {
-    match enter() {
-        Ok(()) => true,
-        Err(error) => {
-            not_run(test, &format!("a network of its own needs root: {error}"));
-            false
-        }
+    if env::var_os(INSIDE).is_some() {
+        loopback_up().expect("who made this network may use it");
+        return true;
     }
+    match enter() {
+        Ok(()) => return true,
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+        Err(error) => panic!("{test}: no network of its own: {error}"),
+    }
+    if unshare().arg("true").status().is_ok_and(|status| status.success()) {
+        run_inside(test);
+    } else {
+        not_run(test, "a network of its own needs root, or user namespaces and `unshare`");
+    }
+    false
+}
+
+fn unshare() -> Command {
+    let mut command = Command::new("unshare");
+    command.args(["--user", "--map-root-user", "--net"]).stderr(Stdio::null());
+    command
+}
+
+/// Runs this one test again, inside.
+fn run_inside(test: &str) {
+    let program = env::current_exe().expect("we are a file");
+    let output = unshare().arg(program).args([test, "--nocapture"]).env(INSIDE, "1").output();
+    let output = output.expect("it could be started a moment ago");
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(told.contains(" 1 passed; 0 failed;"), "{test} in a network of its own:\n{told}");
 }
 
 fn enter() -> io::Result<()> {
     // SAFETY: a new network concerns only this thread and what it starts; no memory is touched.
     checked(unsafe { libc::unshare(libc::CLONE_NEWNET) })?;
+    loopback_up()
+}
+
+fn loopback_up() -> io::Result<()> {
     let socket = UdpSocket::bind("0.0.0.0:0")?;
     // SAFETY: all bytes zero is a valid value of this plain structure.
     let mut request: libc::ifreq = unsafe { zeroed() };
