@@ -96,30 +96,30 @@ pub fn block_reason(block: Block) -> String {
     }
 }
 
-/// Who has a port, in a few words for people: `python3 (pid 4711) on 127.0.0.1`.
+/// Who has a port, in a few words for people: `python3 (pid 4711) listens on 127.0.0.1:8000`.
 pub fn occupied_reason(occupants: &[Occupant]) -> String {
     if occupants.is_empty() {
         return "another stack holds it".to_owned();
     }
-    let mut parts: Vec<String> = Vec::new();
-    for owner in owners(occupants) {
+    // Beside a server that listens, its hold is no news.
+    let listens = |occupant: &&Occupant| occupant.activity == Activity::Listening;
+    let listening: Vec<Occupant> = occupants.iter().filter(listens).cloned().collect();
+    let told = if listening.is_empty() { occupants } else { &listening };
+    let known = owners(told).into_iter().map(|owner| {
         let place = owner.addresses.join(" and ");
-        parts.push(format!("{} (pid {}) {} {place}", owner.name, owner.pid, verb(owner.activity)));
+        format!("{} (pid {}) {} {place}", owner.name, owner.pid, verb(owner.activity))
+    });
+    let unknown = told.iter().filter(|occupant| occupant.owners.is_empty()).map(unknown_owner);
+    known.chain(unknown).collect::<Vec<_>>().join(", ")
+}
+
+fn unknown_owner(Occupant { address, activity, user, .. }: &Occupant) -> String {
+    match activity {
+        Activity::Lingering => {
+            format!("an ended connection on {address} that the system still keeps")
+        }
+        activity => format!("a process of user {user} {} {address}", verb(*activity)),
     }
-    for occupant in occupants.iter().filter(|occupant| occupant.owners.is_empty()) {
-        parts.push(match occupant.activity {
-            Activity::Lingering => {
-                format!("an ended connection on {} that the system still keeps", occupant.address)
-            }
-            activity => format!(
-                "a process of user {} {} {}",
-                occupant.user,
-                verb(activity),
-                occupant.address
-            ),
-        });
-    }
-    parts.join(", ")
 }
 
 fn verb(activity: Activity) -> &'static str {
@@ -157,5 +157,58 @@ fn owner_report(owner: &Owner, activity: Activity, address: String) -> OwnerRepo
         started: owner.started,
         addresses: vec![address],
         activity,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::occupied_reason;
+    use crate::owner::{Occupant, Owner};
+    use crate::process::Process;
+    use crate::sys::Activity;
+
+    fn occupant(address: &str, activity: Activity, pids: &[u32]) -> Occupant {
+        let owner = |&pid: &u32| Owner {
+            process: Process { pid, started: 1 },
+            name: "node".to_owned(),
+            cmdline: "node server.js".to_owned(),
+            user: None,
+            started: 0,
+        };
+        Occupant {
+            address: address.parse().unwrap(),
+            activity,
+            user: "ann".to_owned(),
+            owners: pids.iter().map(owner).collect(),
+        }
+    }
+
+    #[test]
+    fn who_has_a_port_is_said_once_and_with_what_matters() {
+        use Activity::{Bound, Connected, Lingering, Listening};
+        let (v4, v6) = ("127.0.0.1:8000", "[::1]:8000");
+        for (occupants, expected) in [
+            (vec![], "another stack holds it"),
+            (vec![occupant(v4, Listening, &[7])], "node (pid 7) listens on 127.0.0.1:8000"),
+            (
+                vec![occupant(v4, Listening, &[7]), occupant(v6, Listening, &[7])],
+                "node (pid 7) listens on 127.0.0.1:8000 and [::1]:8000",
+            ),
+            (
+                vec![occupant(v4, Listening, &[7]), occupant(v4, Bound, &[8])],
+                "node (pid 7) listens on 127.0.0.1:8000",
+            ),
+            (
+                vec![occupant(v4, Bound, &[8]), occupant(v4, Connected, &[])],
+                "node (pid 8) is bound to 127.0.0.1:8000, \
+                 a process of user ann has a connection from 127.0.0.1:8000",
+            ),
+            (
+                vec![occupant(v4, Lingering, &[])],
+                "an ended connection on 127.0.0.1:8000 that the system still keeps",
+            ),
+        ] {
+            assert_eq!(occupied_reason(&occupants), expected);
+        }
     }
 }

@@ -3,6 +3,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use portman::check::Activity;
 use portman::port::Port;
 use portman::report::{OwnerReport, PortReport, Report, Word};
 use serde::Serialize;
@@ -275,7 +276,10 @@ fn row(port: &PortReport) -> [String; 5] {
         Word::Blocked => "blocked",
         Word::Unknown => "unknown",
     };
-    let owners: Vec<String> = port.owners.iter().map(owner).collect();
+    // Beside a server that listens, its hold is no news.
+    let is_listened_on = port.owners.iter().any(listens);
+    let told = port.owners.iter().filter(|owner| !is_listened_on || listens(owner));
+    let owners: Vec<String> = told.map(owner).collect();
     let owner =
         if owners.is_empty() { port.reason.clone().unwrap_or_default() } else { owners.join("; ") };
     [
@@ -285,6 +289,10 @@ fn row(port: &PortReport) -> [String; 5] {
         status.into(),
         owner,
     ]
+}
+
+fn listens(owner: &OwnerReport) -> bool {
+    owner.activity == Activity::Listening
 }
 
 fn owner(owner: &OwnerReport) -> String {
