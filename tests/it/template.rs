@@ -113,6 +113,26 @@ fn a_port_in_the_npm_script_moves_too() {
 }
 
 #[test]
+fn a_port_that_the_config_reads_from_the_environment_needs_no_patch() {
+    let test = "a_port_that_the_config_reads_from_the_environment_needs_no_patch";
+    let Some((stage, browser)) = ready(test) else { return };
+    let config = stage.read("frontend/vite.config.ts");
+    let reading = config.replace("port: 5173,", "port: Number(process.env.PORT) || 5173,");
+    stage.file("frontend/vite.config.ts", &reading);
+    stage.git(&["commit", "--quiet", "--all", "--message", "a port from the environment"]);
+    let mut stranger = stage.stranger(&["--listen", "127.0.0.1:5173"]);
+    stranger.wait_for("listening");
+
+    let mut dev = stage.xtask(&["dev"]);
+    let url = url(&mut dev, "frontend");
+    assert_eq!(url, "http://localhost:5174");
+    browser.page_with(&stage, &url, &format!("{BACKEND} 8000"));
+    assert_eq!(stage.git(&["status", "--porcelain"]), "");
+    drop(stranger);
+    assert_ends_well(dev, &stage);
+}
+
+#[test]
 fn two_clones_at_once_have_four_ports_and_two_pages() {
     let Some((stage, browser)) = ready("two_clones_at_once_have_four_ports_and_two_pages") else {
         return;

@@ -53,10 +53,8 @@ pub struct Surroundings {
 pub fn plan(stack: &Stack, ports: &[Option<Port>], surroundings: &Surroundings) -> Plan {
     let shared = shared_variables(stack, ports, surroundings);
     let launch = |place: usize| launch(stack, ports, place, &shared);
-    Plan {
-        patches: patches(stack, ports),
-        launches: (0..stack.services.len()).map(launch).collect(),
-    }
+    let launches: Vec<Launch> = (0..stack.services.len()).map(launch).collect();
+    Plan { patches: patches(stack, ports, &launches), launches }
 }
 
 fn launch(
@@ -125,12 +123,14 @@ fn shared_variables(
 }
 
 /// The edits of every file; several patches of one file are one.
-fn patches(stack: &Stack, ports: &[Option<Port>]) -> Vec<FilePatch> {
+fn patches(stack: &Stack, ports: &[Option<Port>], launches: &[Launch]) -> Vec<FilePatch> {
     let mut patches: Vec<FilePatch> = Vec::new();
     for (place, service) in stack.services.iter().enumerate() {
         for patch in &service.patch {
             let edits = if patch.set.is_empty() {
-                follow_ports(stack, ports, place, patch)
+                let mut edits = follow_ports(stack, ports, place, patch);
+                edits.extend(given(patch, &launches[place]));
+                edits
             } else {
                 let expanded =
                     |text: &String| expand(text, |name| value(stack, ports, place, name));
@@ -168,6 +168,13 @@ fn follow_ports(stack: &Stack, ports: &[Option<Port>], own: usize, patch: &Patch
         Some(Edit::Peer { old, new })
     };
     services.filter_map(edit).collect()
+}
+
+/// What the environment decides needs no edit of a config that reads it.
+fn given(patch: &Patch, launch: &Launch) -> Vec<Edit> {
+    let reads_environment = patch.format == Format::Vite;
+    let variables = launch.env.keys().filter(|_| reads_environment).cloned();
+    variables.map(|variable| Edit::Given { variable }).collect()
 }
 
 fn own_edit(service: &Service, patch: &Patch, old: Port, new: Port) -> Edit {
@@ -358,7 +365,7 @@ mod tests {
             let patch = vec![follows("/stack/vite.config.ts")];
             let frontend = Service { patch, ..service("web", preferred[1]) };
             let plan = planned(service("backend", preferred[0]), frontend, ports);
-            assert_eq!(plan.patches[0].edits, expected, "{preferred:?} {ports:?}");
+            assert_eq!(moves(&plan), expected, "{preferred:?} {ports:?}");
         }
     }
 
@@ -368,7 +375,25 @@ mod tests {
         let frontend = Service { patch, ..service("web", 5173) };
         let jobs = Service { port: None, ..service("jobs", 0) };
         let plan = planned(jobs, frontend, [0, 5173]);
-        assert_eq!(plan.patches[0].edits, [Edit::Own { old: port(5173), new: port(5173) }]);
+        assert_eq!(moves(&plan), [Edit::Own { old: port(5173), new: port(5173) }]);
+    }
+
+    #[test]
+    fn a_config_that_reads_the_environment_knows_what_it_finds_there() {
+        let env = BTreeMap::from([("API".to_owned(), "{backend.url}".to_owned())]);
+        let patch = vec![follows("/stack/vite.config.ts")];
+        let frontend = Service { env, patch, ..service("web", 5173) };
+        let plan = planned(service("backend", 8000), frontend, [8000, 5173]);
+        for variable in ["API", "BACKEND_URL", "PORT"] {
+            let given = Edit::Given { variable: variable.to_owned() };
+            assert!(plan.patches[0].edits.contains(&given), "{variable}");
+        }
+    }
+
+    /// The edits of the first file without what the environment gives.
+    fn moves(plan: &Plan) -> Vec<Edit> {
+        let edits = plan.patches[0].edits.iter();
+        edits.filter(|edit| !matches!(edit, Edit::Given { .. })).cloned().collect()
     }
 
     #[test]

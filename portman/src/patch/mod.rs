@@ -61,6 +61,11 @@ pub enum Edit {
         /// The port it gets.
         new: Port,
     },
+    /// The service that reads the file gets this environment variable: what it decides needs no change.
+    Given {
+        /// Its name.
+        variable: String,
+    },
     /// Another service that listened on `old` at this machine listens on `new`: follow it where the file points there.
     Peer {
         /// The port the files say.
@@ -245,7 +250,29 @@ fn disjoint(splices: &[Splice]) -> Result<(), Refusal> {
     })
 }
 
+/// Where no port moves, the file is believed to say what it should: that it cannot be seen is no reason to refuse it.
 fn locate(text: &str, format: &Format, edits: &[Edit]) -> Result<Vec<Splice>, Refusal> {
+    let located = locate_in(text, format, edits);
+    let is_unseen = |refusal: &Refusal| {
+        matches!(refusal.code, Code::Computed | Code::NotFollowed | Code::Ambiguous)
+    };
+    match located {
+        Err(refusal) if is_unseen(&refusal) && !edits.iter().any(moves) => Ok(Vec::new()),
+        located => located,
+    }
+}
+
+fn moves(edit: &Edit) -> bool {
+    match edit {
+        Edit::Set { .. } => true,
+        Edit::Given { .. } => false,
+        Edit::Own { old, new } | Edit::Script { old, new, .. } | Edit::Peer { old, new } => {
+            old != new
+        }
+    }
+}
+
+fn locate_in(text: &str, format: &Format, edits: &[Edit]) -> Result<Vec<Splice>, Refusal> {
     match format {
         Format::Json => json::locate(text, &sets(edits)),
         Format::Toml => toml::locate(text, &sets(edits)),
@@ -258,7 +285,7 @@ fn locate(text: &str, format: &Format, edits: &[Edit]) -> Result<Vec<Splice>, Re
 fn sets<'a>(edits: &'a [Edit]) -> Vec<(&'a KeyPath, &'a str)> {
     let set = |edit: &'a Edit| match edit {
         Edit::Set { key, value } => Some((key, value.as_str())),
-        Edit::Own { .. } | Edit::Script { .. } | Edit::Peer { .. } => None,
+        _ => None,
     };
     edits.iter().filter_map(set).collect()
 }
@@ -290,7 +317,7 @@ fn package(text: &str, edits: &[Edit]) -> Result<Vec<Splice>, Refusal> {
 fn scripts(edits: &[Edit]) -> impl Iterator<Item = (KeyPath, Port, Port)> {
     edits.iter().filter_map(|edit| match edit {
         Edit::Script { script, old, new } => Some((KeyPath::of(["scripts", script]), *old, *new)),
-        Edit::Set { .. } | Edit::Own { .. } | Edit::Peer { .. } => None,
+        _ => None,
     })
 }
 
@@ -406,6 +433,38 @@ mod tests {
         let edits = [script("dev", 5173, 5174), set("scripts.dev", "vite --port 9000")];
         let refused = patch(text, &Format::Package, &edits).unwrap_err();
         assert_eq!((refused.code, refused.line), (Code::Overlap, 1));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_followed_is_refused_only_when_a_port_moves() {
+        let text = "export default { server: { port: Number(process.env.PORT) || 5173 } }\n";
+        let own = |new| {
+            let port = |number| Port::new(number).unwrap();
+            [Edit::Own { old: port(5173), new: port(new) }]
+        };
+        assert_eq!(patch(text, &Format::Vite, &own(5173)).unwrap().changes, []);
+        let refused = patch(text, &Format::Vite, &own(5174)).unwrap_err();
+        assert_eq!((refused.code, refused.line, refused.column), (Code::Computed, 1, 34));
+    }
+
+    #[test]
+    fn what_a_given_variable_decides_needs_no_change() {
+        let text = "export default { server: { port: Number(process.env.PORT) || 5173, proxy: {\n\
+                    '/api': process.env.API_URL || 'http://localhost:8000',\n\
+                    '/ws': 'ws://localhost:8000' } } }\n";
+        let port = |number| Port::new(number).unwrap();
+        let given = |variable: &str| Edit::Given { variable: variable.to_owned() };
+        let mut edits = vec![
+            Edit::Own { old: port(5173), new: port(5174) },
+            Edit::Peer { old: port(8000), new: port(8001) },
+            given("PORT"),
+        ];
+        assert_eq!(patch(text, &Format::Vite, &edits).unwrap_err().line, 2);
+        edits.push(given("API_URL"));
+        let own = text.replace("API_URL", "PORT");
+        assert_eq!(patch(&own, &Format::Vite, &edits).unwrap_err().line, 2, "not its own port");
+        let patched = patch(text, &Format::Vite, &edits).unwrap();
+        assert_eq!(patched.text, text.replace("ws://localhost:8000", "ws://localhost:8001"));
     }
 
     #[test]

@@ -60,6 +60,11 @@ pub(super) fn refusal<'a>(
     }
 }
 
+/// Is `value` what one of these environment variables says?
+pub(super) fn is_given<'a>(module: &Module<'a>, value: &'a Expression<'a>, given: &[&str]) -> bool {
+    variable(module, value).is_some_and(|name| given.contains(&name.as_str()))
+}
+
 /// The refusal of a way that could not be followed.
 pub(super) fn stuck(stuck: &Stuck, instead: &Instead) -> Refusal {
     Refusal {
@@ -73,7 +78,9 @@ pub(super) fn stuck(stuck: &Stuck, instead: &Instead) -> Refusal {
 fn hint(instead: &Instead) -> String {
     match instead {
         Instead::Own(port) => {
-            format!("pass `--port {port} --strictPort` to vite on the command line")
+            format!(
+                "pass `--port {port} --strictPort` to vite in `command`, and take the file out of `patch`"
+            )
         }
         Instead::Peer(port) => {
             format!(

@@ -56,17 +56,31 @@ fn splices(module: &Module<'_>, edits: &[Edit]) -> Result<Vec<Splice>, Refusal> 
         Err(_) if nothing_to_follow(module, edits) => return Ok(Vec::new()),
         Err(stuck) => return Err(computed::stuck(&stuck, &instead(edits))),
     };
+    let given = given(edits);
     let mut wants = Wants::default();
     for edit in edits {
         match edit {
-            &Edit::Own { old, new } => own::listen(module, &config, (old, new), &mut wants)?,
+            &Edit::Own { old, new } => {
+                own::listen(module, &config, (old, new), &given, &mut wants)?;
+            }
             Edit::Set { key, value } => set::set(module, &config, key, value, &mut wants)?,
             // Peers move all at once, below; a script is in another file.
-            Edit::Peer { .. } | Edit::Script { .. } => {}
+            Edit::Peer { .. } | Edit::Script { .. } | Edit::Given { .. } => {}
         }
     }
-    proxy::follow(module, &config, &moves(edits), &mut wants)?;
+    proxy::follow(module, &config, &moves(edits), &given, &mut wants)?;
     wants.splices(module)
+}
+
+/// The variables that the config finds set.
+fn given(edits: &[Edit]) -> Vec<&str> {
+    let mut given = Vec::new();
+    for edit in edits {
+        if let Edit::Given { variable } = edit {
+            given.push(variable.as_str());
+        }
+    }
+    given
 }
 
 /// What the `Peer` edits ask for, all at once.
@@ -82,7 +96,7 @@ fn moves(edits: &[Edit]) -> Vec<(Port, Port)> {
 fn nothing_to_follow(module: &Module<'_>, edits: &[Edit]) -> bool {
     edits.iter().all(|edit| match edit {
         Edit::Peer { old, .. } => mentions(module, module.program.span, &old.to_string()).is_none(),
-        Edit::Script { .. } => true,
+        Edit::Script { .. } | Edit::Given { .. } => true,
         Edit::Own { .. } | Edit::Set { .. } => false,
     })
 }

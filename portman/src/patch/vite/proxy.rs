@@ -53,10 +53,16 @@ pub(super) fn follow<'a>(
     module: &Module<'a>,
     config: &Config<'a>,
     moves: &[(Port, Port)],
+    given: &[&str],
     wants: &mut Wants<'a>,
 ) -> Result<(), Refusal> {
     let proxies = Proxies::of(module, config);
-    for open in &proxies.open {
+    // `PORT` is the port of the service that reads this file, so a target that says it is not another's.
+    let given: Vec<&str> = given.iter().copied().filter(|name| *name != "PORT").collect();
+    let is_given = |open: &&Open<'a>| {
+        open.value.is_some_and(|value| computed::is_given(module, value, &given))
+    };
+    for open in proxies.open.iter().filter(|open| !is_given(open)) {
         for &(old, new) in moves {
             if mentions(module, open.at, &old.to_string()).is_some() {
                 return Err(open.refusal(module, new));

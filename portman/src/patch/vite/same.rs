@@ -106,7 +106,7 @@ impl Reading {
 fn asks(edit: &Edit, path: &[String]) -> bool {
     let path = path.iter().map(String::as_str).collect::<Vec<_>>();
     match edit {
-        Edit::Script { .. } => false,
+        Edit::Script { .. } | Edit::Given { .. } => false,
         Edit::Own { .. } => matches!(
             path.as_slice(),
             ["server", "port" | "strictPort"] | ["server", "hmr", "port" | "clientPort"]
