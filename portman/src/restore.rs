@@ -103,7 +103,7 @@ struct Journal {
     files: Vec<Entry>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Entry {
     path: PathBuf,
     before: String,
@@ -117,7 +117,8 @@ const VERSION: u32 = 1;
 #[derive(Debug)]
 pub struct Patches {
     journal: PathBuf,
-    is_restored: bool,
+    /// What the journal says too; the files can be put back even if somebody removed it.
+    files: Vec<Entry>,
 }
 
 impl Patches {
@@ -130,13 +131,25 @@ impl Patches {
         if fs::read_if_there(journal)?.is_some() {
             return Err(Error::KeptOriginals(journal.to_owned()));
         }
-        let patches = Self { journal: journal.to_owned(), is_restored: changes.is_empty() };
+        let entry = |change: &FileChange| Entry {
+            path: change.path.clone(),
+            before: change.before.clone(),
+            after: change.after.clone(),
+            undo: change.undo.clone(),
+        };
+        let mut patches =
+            Self { journal: journal.to_owned(), files: changes.iter().map(entry).collect() };
         if !changes.is_empty() {
-            write_journal(journal, changes)?;
+            save(journal, &patches.files)?;
         }
-        for change in changes {
+        for (written, change) in changes.iter().enumerate() {
             // On an error `patches` is dropped here and restores.
             if fs::read(&change.path)? != change.before {
+                // This one and those after it were not touched.
+                patches.files.truncate(written);
+                if written == 0 {
+                    fs::remove(journal)?;
+                }
                 return Err(Error::Changed(change.path.clone()));
             }
             fs::replace(&change.path, &change.after)?;
@@ -147,71 +160,82 @@ impl Patches {
     /// Puts the files back.
     ///
     /// # Errors
-    /// When a file cannot be written, or our journal cannot be read.
+    /// When our journal cannot be written.
     pub fn restore(mut self) -> Result<Vec<Restored>> {
-        if std::mem::replace(&mut self.is_restored, true) {
-            Ok(Vec::new())
-        } else {
-            recover(&self.journal)
-        }
+        let files = std::mem::take(&mut self.files);
+        if files.is_empty() { Ok(Vec::new()) } else { put_back(&self.journal, files, is_unsettled) }
     }
 }
 
 impl Drop for Patches {
     fn drop(&mut self) {
-        if !self.is_restored {
+        let files = std::mem::take(&mut self.files);
+        if !files.is_empty() {
             // On a panic or an early return nobody is left to tell; the journal stays for the next command.
-            recover(&self.journal).ok();
+            put_back(&self.journal, files, is_unsettled).ok();
         }
     }
 }
 
-fn write_journal(path: &Path, changes: &[FileChange]) -> Result<()> {
-    let entry = |change: &FileChange| Entry {
-        path: change.path.clone(),
-        before: change.before.clone(),
-        after: change.after.clone(),
-        undo: change.undo.clone(),
-    };
-    let journal = Journal { version: VERSION, files: changes.iter().map(entry).collect() };
-    save(path, &journal)
-}
-
-fn save(path: &Path, journal: &Journal) -> Result<()> {
-    let text = serde_json::to_string_pretty(journal).map_err(|error| unreadable(path, &error))?;
+fn save(path: &Path, files: &[Entry]) -> Result<()> {
+    let journal = Journal { version: VERSION, files: files.to_vec() };
+    let text = serde_json::to_string_pretty(&journal).map_err(|error| unreadable(path, &error))?;
     fs::save(path, &text)
 }
 
-/// Puts back every file that the journal names. Files in conflict stay in it, so that nothing of the original is lost;
-/// otherwise it is removed. Without a journal there is nothing to do.
+/// Puts back every file that the journal names. Those that are not settled stay in it, so that nothing of an original is
+/// lost; otherwise it is removed. Without a journal there is nothing to do.
 ///
 /// # Errors
-/// When a file cannot be written, or the journal cannot be read.
+/// When the journal cannot be read or written.
 pub fn recover(journal: &Path) -> Result<Vec<Restored>> {
+    put_back(journal, read_journal(journal)?, is_unsettled)
+}
+
+/// The same, but where the user edited the very value that was patched the edit is kept and the original forgotten.
+///
+/// # Errors
+/// When the journal cannot be read or written.
+pub fn recover_keeping_edits(journal: &Path) -> Result<Vec<Restored>> {
+    let is_kept = |outcome: &Outcome| matches!(outcome, Outcome::Failed(_));
+    put_back(journal, read_journal(journal)?, is_kept)
+}
+
+fn is_unsettled(outcome: &Outcome) -> bool {
+    !outcome.is_settled()
+}
+
+fn read_journal(journal: &Path) -> Result<Vec<Entry>> {
     let Some(text) = fs::read_if_there(journal)? else { return Ok(Vec::new()) };
     let Journal { version, files } =
         serde_json::from_str(&text).map_err(|error| unreadable(journal, &error))?;
-    if version != VERSION {
-        return Err(Error::State {
-            path: journal.to_owned(),
-            reason: format!("it is of version {version}"),
-        });
+    if version == VERSION {
+        return Ok(files);
     }
+    let reason = format!("it is of version {version}");
+    Err(Error::State { path: journal.to_owned(), reason })
+}
+
+fn put_back(
+    journal: &Path,
+    files: Vec<Entry>,
+    is_kept: impl Fn(&Outcome) -> bool,
+) -> Result<Vec<Restored>> {
     let mut restored = Vec::with_capacity(files.len());
     let mut kept = Vec::new();
     for entry in files {
         // One that cannot be put back keeps nobody else waiting.
         let outcome = restore(&entry).unwrap_or_else(Outcome::Failed);
-        let is_settled = outcome.is_settled();
-        restored.push(Restored { path: entry.path.clone(), outcome });
-        if !is_settled {
+        let path = entry.path.clone();
+        if is_kept(&outcome) {
             kept.push(entry);
         }
+        restored.push(Restored { path, outcome });
     }
     if kept.is_empty() {
         fs::remove(journal)?;
     } else {
-        save(journal, &Journal { version, files: kept })?;
+        save(journal, &kept)?;
     }
     Ok(restored)
 }
@@ -310,6 +334,28 @@ mod tests {
     }
 
     #[test]
+    fn a_journal_that_somebody_removed_is_not_needed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, journal, patches) = patched(folder.path());
+        std::fs::remove_dir_all(journal.parent().unwrap()).unwrap();
+        assert!(matches!(outcome(patches.restore().unwrap()), Outcome::Restored));
+        assert_eq!(read(&file).unwrap(), BEFORE);
+    }
+
+    #[test]
+    fn edits_are_kept_only_where_there_are_any() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, journal, patches) = patched(folder.path());
+        std::mem::forget(patches);
+        let edited = AFTER.replace("8001", "9999");
+        save(&file, &edited).unwrap();
+        let kept = super::recover_keeping_edits(&journal).unwrap();
+        assert!(matches!(outcome(kept), Outcome::Conflict));
+        assert_eq!(read(&file).unwrap(), edited);
+        assert!(!journal.exists());
+    }
+
+    #[test]
     fn a_panic_restores_too() {
         let folder = tempfile::tempdir().unwrap();
         let (file, _, patches) = patched(folder.path());
@@ -367,6 +413,7 @@ mod tests {
             undo: Vec::new(),
         };
         assert!(matches!(Patches::apply(&journal, &[change]), Err(Error::Changed(_))));
+        assert!(!journal.exists(), "there is nothing to put back");
         assert_eq!(read(&file).unwrap(), "somebody was quicker");
     }
 

@@ -440,3 +440,19 @@ fn a_real_terminal_and_its_ctrl_c() {
     assert!(ended.output.contains("web stopped"), "{}", ended.output);
     assert_eq!(stage.left_processes(), [0; 0]);
 }
+
+#[test]
+fn a_child_that_writes_on_after_its_service_does_not_keep_the_stack_up() {
+    let stage = stage();
+    stage.file(
+        "dev.toml",
+        "[services.web]\ncommand = [\"sh\", \"-c\", \"setsid yes flood & exec sleep 600\"]\n",
+    );
+    let mut dev = stage.xtask(&["dev"]);
+    dev.wait_for("web │ flood");
+    dev.signal(Signal::INT);
+    let ended = dev.wait();
+    assert_eq!(ended.code, 0);
+    assert!(ended.output.contains("more that services had started and left behind"));
+    assert_eq!(stage.left_processes(), [0; 0]);
+}

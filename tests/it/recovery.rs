@@ -175,9 +175,49 @@ fn a_run_that_cannot_be_put_in_order_is_in_no_other_checkouts_way() {
     let ended = stage.run(&["dev", "-C", &elsewhere.to_string_lossy()]);
     assert_eq!(ended.code, 0, "{}", ended.output);
     assert!(
-        ended.output.contains("warning: config.json could not be put back"),
+        ended.output.contains("checkout/config.json could not be put back"),
         "{}",
         ended.output
     );
     assert_eq!(stage.run(&["dev"]).code, 4, "here it is");
+}
+
+#[test]
+fn a_damaged_record_is_told_and_nothing_is_forgotten() {
+    let stage = killed();
+    let folder =
+        std::fs::read_dir(stage.state().join("checkouts")).unwrap().next().unwrap().unwrap().path();
+    let record = folder.join("run.json");
+    let whole = portman::fs::read(&record).unwrap();
+    portman::fs::save(&record, "{ damaged").unwrap();
+    for command in [&["restore"][..], &["restore", "--keep-edits"]] {
+        let ended = stage.run(command);
+        assert_eq!(ended.code, 4, "{command:?}\n{}", ended.output);
+        assert!(ended.output.contains("does not hold what was written there"), "{}", ended.output);
+    }
+    assert!(folder.join("journal.json").exists());
+
+    // Without the record the journal is enough for the files.
+    std::fs::remove_file(&record).unwrap();
+    assert_eq!(stage.run(&["restore"]).code, 0);
+    assert_eq!(stage.read("config.json"), CONFIG);
+    portman::fs::save(&record, &whole).unwrap();
+    assert_eq!(stage.run(&["restore"]).code, 0);
+    assert_eq!(stage.left_processes(), [0; 0]);
+}
+
+#[test]
+fn a_removed_checkout_is_in_nobodys_way() {
+    let stage = killed();
+    std::fs::remove_dir_all(stage.checkout()).unwrap();
+    std::fs::create_dir(stage.path("elsewhere")).unwrap();
+    let in_another = || {
+        let mut command = stage.command_in(&stage.path("elsewhere"), crate::PROGRAMS.xtask);
+        Running::start(command.arg("restore")).wait()
+    };
+    let first = in_another();
+    assert_eq!(first.code, 0, "{}", first.output);
+    assert!(first.output.contains("stopped 2 processes"), "{}", first.output);
+    assert_eq!(in_another().output, "");
+    assert_eq!(stage.left_processes(), [0; 0]);
 }

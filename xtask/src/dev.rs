@@ -40,7 +40,12 @@ pub fn dev(flags: &flags::Dev, ui: &mut Ui) -> anyhow::Result<Outcome> {
     let run =
         Run { stack: &stack, plan: &plan, session: &session, inherited: &inherited, inbox: &inbox };
     match supervise::set_up(&run, ui)? {
-        Some(ended) => Ok(ended),
+        Some(ended) => {
+            if ended == Outcome::Forced {
+                session.hurry();
+            }
+            Ok(ended)
+        }
         None => up(&run, ui),
     }
 }
@@ -51,8 +56,13 @@ fn up(run: &Run<'_>, ui: &mut Ui) -> anyhow::Result<Outcome> {
     let patches = Patches::apply(&run.session.journal(), &changes)?;
     tell_patched(&changes, &run.stack.root, ui);
     let outcome = supervise::supervise(run, ui);
-    tell_rest(run.session.stop_rest()?, ui);
+    if matches!(outcome, Ok(Outcome::Forced)) {
+        run.session.hurry();
+    }
+    let rest = run.session.stop_rest();
+    // Whatever else went wrong, the files go back first.
     tell_restored(&patches.restore()?, &run.stack.root, ui)?;
+    tell_rest(rest?, ui);
     outcome
 }
 

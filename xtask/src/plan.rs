@@ -129,7 +129,7 @@ fn patches(stack: &Stack, ports: &[Option<Port>], launches: &[Launch]) -> Vec<Fi
         for patch in &service.patch {
             let edits = if patch.set.is_empty() {
                 let mut edits = follow_ports(stack, ports, place, patch);
-                edits.extend(given(patch, &launches[place]));
+                edits.extend(given(patch, &launches[place], ports));
                 edits
             } else {
                 let expanded =
@@ -171,10 +171,16 @@ fn follow_ports(stack: &Stack, ports: &[Option<Port>], own: usize, patch: &Patch
 }
 
 /// What the environment decides needs no edit of a config that reads it.
-fn given(patch: &Patch, launch: &Launch) -> Vec<Edit> {
-    let reads_environment = patch.format == Format::Vite;
-    let variables = launch.env.keys().filter(|_| reads_environment).cloned();
-    variables.map(|variable| Edit::Given { variable }).collect()
+fn given(patch: &Patch, launch: &Launch, ports: &[Option<Port>]) -> Vec<Edit> {
+    let mut given = Vec::new();
+    for (variable, value) in launch.env.iter().filter(|_| patch.format == Format::Vite) {
+        let numbers = value.split(|c: char| !c.is_ascii_digit());
+        let said: Vec<Port> = numbers.filter_map(|number| number.parse().ok()).collect();
+        for port in ports.iter().flatten().copied().filter(|port| said.contains(port)) {
+            given.push(Edit::Given { variable: variable.clone(), port });
+        }
+    }
+    given
 }
 
 fn own_edit(service: &Service, patch: &Patch, old: Port, new: Port) -> Edit {
@@ -384,8 +390,8 @@ mod tests {
         let patch = vec![follows("/stack/vite.config.ts")];
         let frontend = Service { env, patch, ..service("web", 5173) };
         let plan = planned(service("backend", 8000), frontend, [8000, 5173]);
-        for variable in ["API", "BACKEND_URL", "PORT"] {
-            let given = Edit::Given { variable: variable.to_owned() };
+        for (variable, number) in [("API", 8000), ("BACKEND_URL", 8000), ("PORT", 5173)] {
+            let given = Edit::Given { variable: variable.to_owned(), port: port(number) };
             assert!(plan.patches[0].edits.contains(&given), "{variable}");
         }
     }

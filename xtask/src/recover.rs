@@ -23,7 +23,9 @@ pub fn recover(state: &Path, place: &Where, ui: &mut Ui) -> anyhow::Result<()> {
     for Attempt { is_ours, result } in session::recover(state, ours)? {
         let told = result.and_then(|recovered| {
             tell_recovered(&recovered, ui);
-            tell_restored(&recovered.restored, &recovered.checkout, ui)
+            // A file of another checkout is told with its whole path.
+            let base = if is_ours { recovered.checkout.as_path() } else { Path::new("") };
+            tell_restored(&recovered.restored, base, ui)
         });
         match told {
             Err(error) if is_ours => failed = Some(error),
@@ -37,7 +39,8 @@ pub fn recover(state: &Path, place: &Where, ui: &mut Ui) -> anyhow::Result<()> {
 /// A run whose files are settled was killed; one that is only not settled yet was told before.
 fn tell_recovered(recovered: &Recovered, ui: &mut Ui) {
     let is_settled = recovered.restored.iter().all(|restored| restored.outcome.is_settled());
-    if recovered.stopped > 0 || is_settled {
+    let is_known = !recovered.checkout.as_os_str().is_empty();
+    if is_known && (recovered.stopped > 0 || is_settled) {
         let checkout = recovered.checkout.display().to_string();
         ui.tell(&Notice::Recovered { checkout, stopped: recovered.stopped });
     }
@@ -93,11 +96,17 @@ pub fn relative(path: &Path, checkout: &Path) -> String {
 /// When something could not be put back.
 pub fn restore(flags: &flags::Restore, ui: &mut Ui) -> anyhow::Result<()> {
     let state = session::state_dir()?;
-    let recovered = recover(&state, &flags.place, ui);
     if !flags.keep_edits {
-        return recovered;
+        return recover(&state, &flags.place, ui);
     }
-    // What could be put back has been; the rest is what the user wants to keep.
     let file = config::file(&flags.place)?;
-    session::keep_edits(&state, config::checkout(&file))
+    let checkout = config::checkout(&file);
+    let (kept, restored) = session::keep_edits(&state, checkout)?
+        .into_iter()
+        .partition::<Vec<_>, _>(|restored| matches!(restored.outcome, Outcome::Conflict));
+    for Restored { path, .. } in kept {
+        let message = format!("kept your {}; its original is forgotten", relative(&path, checkout));
+        ui.tell(&Notice::Warning { message });
+    }
+    tell_restored(&restored, checkout, ui)
 }

@@ -3,6 +3,7 @@
 //! A run holds the lock of its checkout while it lives, whatever ends it. Who gets the lock and finds a record behind
 //! it has the proof that that run is dead.
 
+use std::cell::Cell;
 use std::env;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::{Path, PathBuf};
@@ -51,6 +52,8 @@ pub struct Session {
     pub id: String,
     home: Home,
     checkout: PathBuf,
+    /// How long what outlived its service may take to clean up.
+    grace: Cell<Duration>,
     _lock: Lock,
 }
 
@@ -124,7 +127,8 @@ impl Session {
             return Err(Failure::new(Kind::Port, message, "try again").into());
         }
         let id = format!("{:016x}", RandomState::new().build_hasher().finish());
-        Ok(Self { id, home, checkout: checkout.to_owned(), _lock: lock })
+        let grace = Cell::new(LEFTOVER_GRACE);
+        Ok(Self { id, home, checkout: checkout.to_owned(), grace, _lock: lock })
     }
 
     /// The list of sessions that its processes carry: those we are inside of, and this one.
@@ -162,7 +166,12 @@ impl Session {
     /// # Errors
     /// When one cannot be stopped.
     pub fn stop_rest(&self) -> anyhow::Result<usize> {
-        stop_marked(&self.id)
+        stop_marked(&self.id, self.grace.get())
+    }
+
+    /// Somebody is in a hurry: what is left is killed at once.
+    pub fn hurry(&self) {
+        self.grace.set(Duration::ZERO);
     }
 }
 
@@ -258,46 +267,64 @@ fn recover_one(home: &Home) -> anyhow::Result<Option<Recovered>> {
     }
     let Some(_lock) = Lock::try_take(&home.lock())? else { return Ok(None) };
     // With the lock it is certain; before, a run may just have been ending.
-    let Some(record) = read_record(home)? else { return Ok(None) };
-    let stopped = stop_marked(&record.session)?;
+    if !home.has_traces() {
+        return Ok(None);
+    }
+    let record = read_record(home)?;
+    let stopped = match &record {
+        Some(record) => stop_marked(&record.session, LEFTOVER_GRACE)?,
+        None => 0,
+    };
+    let checkout = record.map(|record| record.checkout).unwrap_or_default();
+    if !checkout.as_os_str().is_empty() && !checkout.is_dir() {
+        // Removed, or on a disk that is not there at the moment: the originals wait for it.
+        let restored = Vec::new();
+        return Ok((stopped > 0).then_some(Recovered { checkout, stopped, restored }));
+    }
     let restored = restore::recover(&home.journal())?;
     if !home.journal().exists() {
         fs::remove(&home.record())?;
     }
-    Ok(Some(Recovered { checkout: record.checkout, stopped, restored }))
+    Ok(Some(Recovered { checkout, stopped, restored }))
 }
 
 /// A process may start another while it is being stopped; this often they are looked for again.
 const ROUNDS: usize = 10;
 
 /// Stops the processes of a session, but for us and those that we are part of.
-fn stop_marked(session: &str) -> anyhow::Result<usize> {
+fn stop_marked(session: &str, grace: Duration) -> anyhow::Result<usize> {
     let ours = Process::ancestors()?;
     let mut stopped = 0;
     for _round in 0..ROUNDS {
         let mut left = process::marked(VARIABLE, session)?;
         left.retain(|process| !ours.contains(process));
         if left.is_empty() {
-            break;
+            return Ok(stopped);
         }
-        stop::stop_all(&left, LEFTOVER_GRACE)?;
+        stop::stop_all(&left, grace)?;
         stopped += left.len();
     }
-    Ok(stopped)
+    anyhow::bail!("processes of a run start others faster than they can be stopped")
 }
 
-/// Forgets the originals of files that could not be put back, in this checkout. Call it after [`recover`], which puts
-/// back everything else.
+/// Puts a killed run of this checkout in order as [`recover`] does, but keeps the user's edits of patched values and
+/// forgets the originals of these.
 ///
 /// # Errors
-/// When a run is under way there.
-pub fn keep_edits(state: &Path, checkout: &Path) -> anyhow::Result<()> {
+/// When a run is under way there, or our records cannot be read.
+pub fn keep_edits(state: &Path, checkout: &Path) -> anyhow::Result<Vec<Restored>> {
     let home = Home::of(state, checkout);
     let Some(_lock) = Lock::try_take(&home.lock())? else {
         return Err(busy(&home, checkout)?.into());
     };
-    fs::remove(&home.journal())?;
-    Ok(fs::remove(&home.record())?)
+    if let Some(record) = read_record(&home)? {
+        stop_marked(&record.session, LEFTOVER_GRACE)?;
+    }
+    let restored = restore::recover_keeping_edits(&home.journal())?;
+    if !home.journal().exists() {
+        fs::remove(&home.record())?;
+    }
+    Ok(restored)
 }
 
 #[cfg(test)]

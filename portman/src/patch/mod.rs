@@ -61,10 +61,13 @@ pub enum Edit {
         /// The port it gets.
         new: Port,
     },
-    /// The service that reads the file gets this environment variable: what it decides needs no change.
+    /// The service that reads the file gets this environment variable, and it says this port: where it decides, nothing
+    /// needs to change for that port.
     Given {
         /// Its name.
         variable: String,
+        /// The port in its value.
+        port: Port,
     },
     /// Another service that listened on `old` at this machine listens on `new`: follow it where the file points there.
     Peer {
@@ -453,14 +456,17 @@ mod tests {
                     '/api': process.env.API_URL || 'http://localhost:8000',\n\
                     '/ws': 'ws://localhost:8000' } } }\n";
         let port = |number| Port::new(number).unwrap();
-        let given = |variable: &str| Edit::Given { variable: variable.to_owned() };
+        let given = |variable: &str, number| Edit::Given {
+            variable: variable.to_owned(),
+            port: port(number),
+        };
         let mut edits = vec![
             Edit::Own { old: port(5173), new: port(5174) },
             Edit::Peer { old: port(8000), new: port(8001) },
-            given("PORT"),
+            given("PORT", 5174),
         ];
         assert_eq!(patch(text, &Format::Vite, &edits).unwrap_err().line, 2);
-        edits.push(given("API_URL"));
+        edits.push(given("API_URL", 8001));
         let own = text.replace("API_URL", "PORT");
         assert_eq!(patch(&own, &Format::Vite, &edits).unwrap_err().line, 2, "not its own port");
         let patched = patch(text, &Format::Vite, &edits).unwrap();

@@ -222,9 +222,11 @@ pub fn file(place: &Where) -> Result<PathBuf, Failure> {
     };
     if let Some(file) = &place.config {
         let file = start.join(file);
-        return file
-            .canonicalize()
-            .map_err(|_| missing(&file, "name a file that describes the stack"));
+        let hint = "name a file that describes the stack";
+        // The checkout is where the file stands, also when that is a link to another one.
+        let folder = checkout(&file).canonicalize().map_err(|_| missing(&file, hint))?;
+        let found = Some(folder.join(file.file_name().unwrap_or_default()));
+        return found.filter(|file| file.is_file()).ok_or_else(|| missing(&file, hint));
     }
     let start =
         start.canonicalize().map_err(|_| missing(&start, "name a folder of the checkout"))?;

@@ -19,7 +19,7 @@ const LAST_OUTPUT: Duration = Duration::from_millis(100);
 
 /// So many pieces of a service's output may wait to be printed; what comes faster waits in the service. Few, since
 /// Ctrl-C waits behind them.
-const PIECES: usize = 4;
+pub(super) const PIECES: usize = 4;
 
 /// What to start.
 pub(super) struct Command {
@@ -182,6 +182,9 @@ pub(super) fn not_started(program: &str, dir: &Path, error: &io::Error) -> (Stri
         );
     }
     let hint = match program {
+        _ if program == "cd" || program.contains('=') => {
+            "no shell is started: use `dir` and `env` in dev.toml, or `sh -c \"…\"`".to_owned()
+        }
         "node" | "npm" | "npx" => {
             "install Node.js 20.19 or later, which brings npm, and open a new terminal".to_owned()
         }

@@ -68,8 +68,8 @@ impl Inbox {
         }
     }
 
-    /// What has come and was not taken yet.
-    pub(super) fn rest(&self) -> impl Iterator<Item = Message> {
-        self.receiver.try_iter()
+    /// What has come and was not taken yet, `most` of it: where somebody still writes, there is no end of it.
+    pub(super) fn rest(&self, most: usize) -> impl Iterator<Item = Message> {
+        self.receiver.try_iter().take(most)
     }
 }

@@ -86,7 +86,7 @@ impl Supervisor<'_> {
                 }
             }
             if let Some(outcome) = self.state.outcome() {
-                self.last_words(ui);
+                self.run.tell_last_words(ui);
                 return Ok(outcome);
             }
             event = self.next_event(ui)?;
@@ -114,15 +114,6 @@ impl Supervisor<'_> {
             && *current == generation
         {
             child.has_ended();
-        }
-    }
-
-    /// Lines that have come and were not told yet.
-    fn last_words(&self, ui: &mut Ui) {
-        for message in self.run.inbox.rest() {
-            if let Message::Output { service, lines } = message {
-                ui.output(&self.run.plan.launches[service].service, &lines.text);
-            }
         }
     }
 

@@ -2,12 +2,13 @@
 
 use std::ffi::OsString;
 
-use super::child::{Child, Command, Heard};
+use super::child::{Child, Command, Heard, PIECES};
 use super::inbox::{Inbox, Message};
 use super::state::Event;
 use crate::config::Stack;
 use crate::plan::{Launch, Plan};
 use crate::session::Session;
+use crate::ui::Ui;
 
 /// What a run works with.
 pub struct Run<'a> {
@@ -45,6 +46,16 @@ impl Run<'_> {
             };
             inbox.send(message).is_ok()
         })
+    }
+
+    /// Tells the lines that have come and were not told yet.
+    pub(super) fn tell_last_words(&self, ui: &mut Ui) {
+        let most = PIECES * self.plan.launches.len();
+        for message in self.inbox.rest(most) {
+            if let Message::Output { service, lines } = message {
+                ui.output(&self.plan.launches[service].service, &lines.text);
+            }
+        }
     }
 
     fn environment(&self, launch: &Launch) -> Vec<(OsString, OsString)> {

@@ -39,6 +39,7 @@ pub(super) fn run(
                 if exit == Exit::Code(0) {
                     fs::remove(&run.session.setup_mark(&launch.service))?;
                 } else if ending.is_none() {
+                    run.tell_last_words(ui);
                     return Err(failed(launch, exit).into());
                 }
             }

@@ -60,9 +60,14 @@ pub(super) fn refusal<'a>(
     }
 }
 
-/// Is `value` what one of these environment variables says?
-pub(super) fn is_given<'a>(module: &Module<'a>, value: &'a Expression<'a>, given: &[&str]) -> bool {
-    variable(module, value).is_some_and(|name| given.contains(&name.as_str()))
+/// Is `value` what one of these environment variables says, and does that say `port`?
+pub(super) fn is_given<'a>(
+    module: &Module<'a>,
+    value: &'a Expression<'a>,
+    given: &[(&str, Port)],
+    port: Port,
+) -> bool {
+    variable(module, value).is_some_and(|name| given.contains(&(name.as_str(), port)))
 }
 
 /// The refusal of a way that could not be followed.

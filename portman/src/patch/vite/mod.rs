@@ -72,12 +72,12 @@ fn splices(module: &Module<'_>, edits: &[Edit]) -> Result<Vec<Splice>, Refusal> 
     wants.splices(module)
 }
 
-/// The variables that the config finds set.
-fn given(edits: &[Edit]) -> Vec<&str> {
+/// The variables that the config finds set, each with the port it says.
+fn given(edits: &[Edit]) -> Vec<(&str, Port)> {
     let mut given = Vec::new();
     for edit in edits {
-        if let Edit::Given { variable } = edit {
-            given.push(variable.as_str());
+        if let Edit::Given { variable, port } = edit {
+            given.push((variable.as_str(), *port));
         }
     }
     given

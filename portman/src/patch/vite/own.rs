@@ -23,15 +23,15 @@ pub(super) fn listen<'a>(
     module: &Module<'a>,
     config: &Config<'a>,
     (old, new): (Port, Port),
-    given: &[&str],
+    given: &[(&str, Port)],
     wants: &mut Wants<'a>,
 ) -> Result<(), Refusal> {
     let instead = Instead::Own(new);
     let stood =
         match module.place(&config.top, PORT).map_err(|stuck| computed::stuck(&stuck, &instead))? {
             // The environment decides, and it says the new port.
-            Place::Member(member) if computed::is_given(module, &member.value, given) => {
-                return Ok(());
+            Place::Member(member) if computed::is_given(module, &member.value, given, new) => {
+                old.to_string()
             }
             Place::Member(member) => {
                 let leaf = Leaf::of(module, "server.port", member, &instead)?;

@@ -53,18 +53,15 @@ pub(super) fn follow<'a>(
     module: &Module<'a>,
     config: &Config<'a>,
     moves: &[(Port, Port)],
-    given: &[&str],
+    given: &[(&str, Port)],
     wants: &mut Wants<'a>,
 ) -> Result<(), Refusal> {
     let proxies = Proxies::of(module, config);
-    // `PORT` is the port of the service that reads this file, so a target that says it is not another's.
-    let given: Vec<&str> = given.iter().copied().filter(|name| *name != "PORT").collect();
-    let is_given = |open: &&Open<'a>| {
-        open.value.is_some_and(|value| computed::is_given(module, value, &given))
-    };
-    for open in proxies.open.iter().filter(|open| !is_given(open)) {
+    for open in &proxies.open {
         for &(old, new) in moves {
-            if mentions(module, open.at, &old.to_string()).is_some() {
+            let is_given =
+                open.value.is_some_and(|value| computed::is_given(module, value, given, new));
+            if !is_given && mentions(module, open.at, &old.to_string()).is_some() {
                 return Err(open.refusal(module, new));
             }
         }
