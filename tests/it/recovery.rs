@@ -6,7 +6,7 @@ use tests::{Running, Signal, Stage};
 const CONFIG: &str = "{\n  \"port\": 1,\n  \"name\": \"web\"\n}\n";
 const STACK: &str = "
 [services.web]
-command = [\"FAKE\", \"--listen-env\", \"127.0.0.1\", \"PORT\", \"--child\", \"--ignore-term\", \"--\", \"--print\", \"up\"]
+command = [\"FAKE\", \"--listen-env\", \"127.0.0.1\", \"PORT\", \"--child\", \"--\", \"--print\", \"up\"]
 port = 0
 patch = [{ file = \"config.json\", set = { port = \"{port}\" } }]
 ";
@@ -47,6 +47,22 @@ fn the_next_command_stops_what_is_left_and_puts_the_files_back() {
         assert_eq!(stage.read("config.json"), CONFIG, "{command:?}");
         assert_eq!(stage.left_processes(), [0; 0], "{command:?}");
     }
+}
+
+#[test]
+fn what_ignores_the_request_to_end_is_killed() {
+    let stage = stage();
+    stage.file("config.json", CONFIG);
+    stage.file("dev.toml", &STACK.replace("\"--child\",", "\"--child\", \"--ignore-term\","));
+    let mut dev = stage.xtask(&["dev"]);
+    dev.wait_for("Ctrl-C stops the stack");
+    dev.wait_for("│ up");
+    dev.signal(Signal::KILL);
+    drop(dev);
+    let ended = stage.run(&["restore"]);
+    assert_eq!(ended.code, 0, "{}", ended.output);
+    assert!(ended.output.contains("stopped 2 processes"), "{}", ended.output);
+    assert_eq!(stage.left_processes(), [0; 0]);
 }
 
 #[test]
