@@ -44,8 +44,7 @@ pub struct Occupant {
 /// # Errors
 /// When the system does not list its processes.
 pub fn occupants(sockets: &[Socket]) -> Result<Vec<Occupant>> {
-    let inodes: HashSet<u64> = sockets.iter().filter_map(|socket| socket.inode).collect();
-    let holders = sys::holders(&inodes).map_err(unlisted)?;
+    let holders = search(sockets)?;
     let users =
         Users::new_with_refreshed_list().map_err(|error| unlisted(io::Error::other(error)))?;
     let owners = describe(holders.values().flatten().copied(), &users)?;
@@ -67,9 +66,13 @@ pub fn occupants(sockets: &[Socket]) -> Result<Vec<Occupant>> {
 /// # Errors
 /// When the system does not list its processes.
 pub fn holders(sockets: &[Socket]) -> Result<HashSet<u32>> {
+    Ok(search(sockets)?.into_values().flatten().collect())
+}
+
+/// One search of all processes: which have the socket of which inode open.
+fn search(sockets: &[Socket]) -> Result<HashMap<u64, Vec<u32>>> {
     let inodes: HashSet<u64> = sockets.iter().filter_map(|socket| socket.inode).collect();
-    let holders = sys::holders(&inodes).map_err(unlisted)?;
-    Ok(holders.into_values().flatten().collect())
+    sys::holders(&inodes).map_err(unlisted)
 }
 
 fn unlisted(source: io::Error) -> Error {

@@ -88,11 +88,7 @@ fn tell_rest(stopped: usize, ui: &mut Ui) {
 }
 
 fn reserve(stack: &Stack, ui: &mut Ui) -> anyhow::Result<Vec<Allocation>> {
-    let with_port =
-        stack.services.iter().filter_map(|service| Some((&service.name, service.port?)));
-    let requests: Vec<Request> = with_port
-        .map(|(name, wish)| Request { service: name.clone(), preferred: wish.preferred() })
-        .collect();
+    let requests = stack.requests();
     for Request { service, preferred } in &requests {
         if let Some(port) = preferred
             && let Some(doubt) = allocate::doubt(*port)?

@@ -1,11 +1,10 @@
 //! `cargo xtask ports`: what stands on each service's port.
 
 use portman::allocate::{self, Request};
-use portman::port::Port;
 use portman::process::is_marked;
 use portman::report::{self, PortReport, Report, Word};
 
-use crate::config::{self, PortWish, Service, Stack};
+use crate::config::{self, Stack};
 use crate::flags;
 use crate::recover::recover;
 use crate::session::{self, Record, VARIABLE};
@@ -26,18 +25,12 @@ pub fn ports(flags: &flags::Ports, ui: &mut Ui) -> anyhow::Result<bool> {
 }
 
 fn report(stack: &Stack, running: Option<&Record>) -> anyhow::Result<Report> {
-    let with_port: Vec<(&Service, PortWish)> =
-        stack.services.iter().filter_map(|service| Some((service, service.port?))).collect();
-    let mut ports = Vec::with_capacity(with_port.len());
-    for (service, wish) in &with_port {
-        ports.push(look(service, wish.preferred(), running)?);
+    let requests = stack.requests();
+    let mut ports = Vec::with_capacity(requests.len());
+    for request in &requests {
+        ports.push(look(request, running)?);
     }
     if running.is_none() {
-        let request = |(service, wish): &(&Service, PortWish)| Request {
-            service: service.name.clone(),
-            preferred: wish.preferred(),
-        };
-        let requests: Vec<Request> = with_port.iter().map(request).collect();
         let foreseen = allocate::foresee(&requests, &stack.pool)?;
         for (report, port) in ports.iter_mut().zip(foreseen) {
             report.port = port;
@@ -47,21 +40,18 @@ fn report(stack: &Stack, running: Option<&Record>) -> anyhow::Result<Report> {
 }
 
 /// The report on the port that a running service has, or else on the one it would like.
-fn look(
-    service: &Service,
-    preferred: Option<Port>,
-    running: Option<&Record>,
-) -> anyhow::Result<PortReport> {
-    let assigned = running.and_then(|run| run.ports.iter().find(|(name, _)| *name == service.name));
+fn look(request: &Request, running: Option<&Record>) -> anyhow::Result<PortReport> {
+    let Request { service, preferred } = request;
+    let assigned = running.and_then(|run| run.ports.iter().find(|(name, _)| name == service));
     let assigned = assigned.map(|(_, port)| *port);
-    let (status, reason, owners) = match assigned.or(preferred) {
+    let (status, reason, owners) = match assigned.or(*preferred) {
         Some(port) => report::look(port)?,
         None => (Word::Available, None, Vec::new()),
     };
     let is_own = |pid| running.is_some_and(|run| is_marked(pid, VARIABLE, run.session()));
     Ok(PortReport {
-        service: service.name.clone(),
-        preferred,
+        service: service.clone(),
+        preferred: *preferred,
         port: assigned,
         status,
         reason,

@@ -24,8 +24,8 @@ pub fn recover(state: &Path, place: &Where, ui: &mut Ui) -> anyhow::Result<()> {
         let told = result.and_then(|recovered| {
             tell_recovered(&recovered, ui);
             // A file of another checkout is told with its whole path.
-            let base = if is_ours { recovered.checkout.as_path() } else { Path::new("") };
-            tell_restored(&recovered.restored, base, ui)
+            let base = recovered.checkout.as_deref().filter(|_| is_ours);
+            tell_restored(&recovered.restored, base.unwrap_or(Path::new("")), ui)
         });
         match told {
             Err(error) if is_ours => failed = Some(error),
@@ -39,9 +39,10 @@ pub fn recover(state: &Path, place: &Where, ui: &mut Ui) -> anyhow::Result<()> {
 /// A run whose files are settled was killed; one that is only not settled yet was told before.
 fn tell_recovered(recovered: &Recovered, ui: &mut Ui) {
     let is_settled = recovered.restored.iter().all(|restored| restored.outcome.is_settled());
-    let is_known = !recovered.checkout.as_os_str().is_empty();
-    if is_known && (recovered.stopped > 0 || is_settled) {
-        let checkout = recovered.checkout.display().to_string();
+    if let Some(checkout) = &recovered.checkout
+        && (recovered.stopped > 0 || is_settled)
+    {
+        let checkout = checkout.display().to_string();
         ui.tell(&Notice::Recovered { checkout, stopped: recovered.stopped });
     }
 }

@@ -229,8 +229,8 @@ fn busy(home: &Home, checkout: &Path) -> anyhow::Result<Failure> {
 /// What was done about one killed run.
 #[derive(Debug)]
 pub struct Recovered {
-    /// Where it ran.
-    pub checkout: PathBuf,
+    /// Where it ran; none when its record is lost.
+    pub checkout: Option<PathBuf>,
     /// How many of its processes were stopped.
     pub stopped: usize,
     /// Its files.
@@ -275,17 +275,26 @@ fn recover_one(home: &Home) -> anyhow::Result<Option<Recovered>> {
         Some(record) => stop_marked(&record.session, LEFTOVER_GRACE)?,
         None => 0,
     };
-    let checkout = record.map(|record| record.checkout).unwrap_or_default();
-    if !checkout.as_os_str().is_empty() && !checkout.is_dir() {
+    let checkout = record.map(|record| record.checkout);
+    if checkout.as_ref().is_some_and(|checkout| !checkout.is_dir()) {
         // Removed, or on a disk that is not there at the moment: the originals wait for it.
         let restored = Vec::new();
         return Ok((stopped > 0).then_some(Recovered { checkout, stopped, restored }));
     }
-    let restored = restore::recover(&home.journal())?;
+    let restored = put_back(home, restore::recover)?;
+    Ok(Some(Recovered { checkout, stopped, restored }))
+}
+
+/// Puts the files of a dead run back by `restore`, and forgets the run unless a file still waits.
+fn put_back(
+    home: &Home,
+    restore: impl FnOnce(&Path) -> portman::error::Result<Vec<Restored>>,
+) -> anyhow::Result<Vec<Restored>> {
+    let restored = restore(&home.journal())?;
     if !home.journal().exists() {
         fs::remove(&home.record())?;
     }
-    Ok(Some(Recovered { checkout, stopped, restored }))
+    Ok(restored)
 }
 
 /// A process may start another while it is being stopped; this often they are looked for again.
@@ -320,11 +329,7 @@ pub fn keep_edits(state: &Path, checkout: &Path) -> anyhow::Result<Vec<Restored>
     if let Some(record) = read_record(&home)? {
         stop_marked(&record.session, LEFTOVER_GRACE)?;
     }
-    let restored = restore::recover_keeping_edits(&home.journal())?;
-    if !home.journal().exists() {
-        fs::remove(&home.record())?;
-    }
-    Ok(restored)
+    put_back(&home, restore::recover_keeping_edits)
 }
 
 #[cfg(test)]

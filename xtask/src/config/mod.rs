@@ -9,7 +9,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use portman::allocate::Pool;
+use portman::allocate::{Pool, Request};
 use portman::patch::Format;
 use portman::patch::key::KeyPath;
 use portman::port::Port;
@@ -32,6 +32,17 @@ pub struct Stack {
     pub pool: Pool,
     /// The services; each comes after those it depends on.
     pub services: Vec<Service>,
+}
+
+impl Stack {
+    /// The ports that its services would like, in their order; those without a port are left out.
+    pub fn requests(&self) -> Vec<Request> {
+        let request = |service: &Service| {
+            let preferred = service.port?.preferred();
+            Some(Request { service: service.name.clone(), preferred })
+        };
+        self.services.iter().filter_map(request).collect()
+    }
 }
 
 /// One service.
