@@ -4,7 +4,9 @@ use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::io;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 
+use serde::Serialize;
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind, Users};
 
 use crate::error::{Error, Result};
@@ -20,10 +22,28 @@ pub struct Owner {
     pub name: String,
     /// Its command line, its words joined by spaces.
     pub cmdline: String,
-    /// The name of its user; none when we may not know.
+    /// Its user: a name, or the number of one without a name; none when we may not know.
     pub user: Option<String>,
+    /// The number of its user; none when we may not know.
+    pub uid: Option<u32>,
     /// When it started, in seconds since 1970.
     pub started: u64,
+    /// The file of its program; none when we may not know.
+    pub program: Option<PathBuf>,
+    /// The folder it runs in; none when we may not know.
+    pub dir: Option<PathBuf>,
+    /// What supervises it; none for what was started by hand.
+    pub unit: Option<Unit>,
+}
+
+/// What started a process and looks after it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unit {
+    /// A container: its runtime and its name or id, `docker 3f2a91c0d4e5`.
+    Container(String),
+    /// A service of the system or of the user: `nginx.service`.
+    Service(String),
 }
 
 /// A socket on a port, with the processes that have it open.
@@ -35,6 +55,8 @@ pub struct Occupant {
     pub activity: Activity,
     /// The user who made it: a name, or the number of one without a name.
     pub user: String,
+    /// What supervises the one who made it; known even where its process is not.
+    pub unit: Option<Unit>,
     /// The processes. Empty when we may not look into them (another user's), or when none has it open any more.
     pub owners: Vec<Owner>,
 }
@@ -55,6 +77,7 @@ pub fn occupants(sockets: &[Socket]) -> Result<Vec<Occupant>> {
             address: socket.local,
             activity: socket.activity,
             user: user_name(&users, socket.uid),
+            unit: None,
             owners: pids.iter().filter_map(|pid| owners.get(pid).cloned()).collect(),
         }
     };
@@ -84,6 +107,8 @@ fn describe(pids: impl Iterator<Item = u32>, users: &Users) -> Result<HashMap<u3
     let mut system = System::new().map_err(|error| unlisted(io::Error::other(error)))?;
     let wanted = ProcessRefreshKind::nothing()
         .with_cmd(UpdateKind::Always)
+        .with_cwd(UpdateKind::Always)
+        .with_exe(UpdateKind::Always)
         .with_user(UpdateKind::Always)
         .without_tasks();
     system.refresh_processes_specifics(ProcessesToUpdate::Some(&pids), false, wanted);
@@ -91,15 +116,17 @@ fn describe(pids: impl Iterator<Item = u32>, users: &Users) -> Result<HashMap<u3
         let described = system.process(*pid)?;
         // A process that ended meanwhile is no owner any more.
         let process = Process::find(pid.as_u32()).ok()??;
+        let uid = described.user_id().map(|id| **id);
         let owner = Owner {
             process,
             name: described.name().to_string_lossy().into_owned(),
             cmdline: joined(described.cmd()),
-            user: described
-                .user_id()
-                .and_then(|id| users.get_user_by_id(id))
-                .map(|user| user.name().to_owned()),
+            user: uid.map(|uid| user_name(users, uid)),
+            uid,
             started: described.start_time(),
+            program: described.exe().map(Path::to_owned),
+            dir: described.cwd().map(Path::to_owned),
+            unit: None,
         };
         Some((process.pid, owner))
     };

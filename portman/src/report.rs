@@ -173,12 +173,17 @@ mod tests {
             name: "node".to_owned(),
             cmdline: "node server.js".to_owned(),
             user: None,
+            uid: None,
             started: 0,
+            program: None,
+            dir: None,
+            unit: None,
         };
         Occupant {
             address: address.parse().unwrap(),
             activity,
             user: "ann".to_owned(),
+            unit: None,
             owners: pids.iter().map(owner).collect(),
         }
     }

@@ -13,6 +13,8 @@ pub enum Kind {
     Port = 3,
     /// A file could not be patched, or not be put back.
     File = 4,
+    /// It would not be safe.
+    Unsafe = 5,
 }
 
 /// A failure as the user is told it.

@@ -1,8 +1,10 @@
 //! What can be typed. Does nothing.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use portman::port::{Port, PortRange};
 
 /// One command brings the stack of this repository up, and takes it down again.
 #[derive(Debug, Parser)]
@@ -18,7 +20,7 @@ pub struct Flags {
 pub enum Command {
     /// Bring the stack up and keep it until Ctrl-C
     Dev(Dev),
-    /// Show each service's port: which, its status, who has it
+    /// Ports: a report on the stack's, and everything about single ones
     Ports(Ports),
     /// Change values in a config file for good, without touching another byte
     Patch(Patch),
@@ -53,10 +55,158 @@ pub struct Dev {
 
 /// Flags of `ports`.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Ports {
+    /// What to do; none for the report.
+    #[command(subcommand)]
+    pub action: Option<PortsAction>,
+    /// Flags of the report and of `--fix`.
+    #[command(flatten)]
+    pub stack: PortsOfStack,
+}
+
+impl Ports {
+    /// Is the answer for a program?
+    pub fn is_json(&self) -> bool {
+        match &self.action {
+            None => self.stack.json,
+            Some(PortsAction::Who(flags)) => flags.json,
+            Some(PortsAction::Free(flags)) => flags.json,
+            Some(PortsAction::Find(flags)) => flags.json,
+            Some(PortsAction::Firewall(flags)) => flags.json,
+            Some(PortsAction::Reserve(flags)) => flags.format == Format::Json,
+            Some(PortsAction::Release(_)) => false,
+        }
+    }
+}
+
+/// Flags of `ports` without a further word.
+#[derive(Debug, Args)]
+pub struct PortsOfStack {
     /// Which stack.
     #[command(flatten)]
     pub place: Where,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What `ports` does with single ports.
+#[derive(Debug, Subcommand)]
+pub enum PortsAction {
+    /// Show who has a port, or why it is not free although nobody listens
+    Who(Who),
+    /// Stop what is on a port, if that is safe
+    Free(Free),
+    /// Find ports that are free now
+    Find(Find),
+    /// Reserve ports: for a command, or until they are released
+    Reserve(Reserve),
+    /// Release what `reserve` keeps
+    Release(Release),
+    /// Show firewall exceptions, and the command that adds one
+    Firewall(Firewall),
+}
+
+/// Flags of `ports who`.
+#[derive(Debug, Args)]
+pub struct Who {
+    /// The ports
+    #[arg(required = true, value_name = "PORT")]
+    pub ports: Vec<Port>,
+    /// Search every process of the machine, not only those that are likely
+    #[arg(long)]
+    pub all: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Flags of `ports free`.
+#[derive(Debug, Args)]
+pub struct Free {
+    /// The ports
+    #[arg(required = true, value_name = "PORT")]
+    pub ports: Vec<Port>,
+    /// Stop databases too
+    #[arg(long)]
+    pub force: bool,
+    /// Kill at once, without a time to clean up
+    #[arg(long)]
+    pub now: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Flags of `ports find`.
+#[derive(Debug, Args)]
+pub struct Find {
+    /// Start here
+    #[arg(long, value_name = "PORT", conflicts_with = "range")]
+    pub from: Option<Port>,
+    /// How many ports
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub count: usize,
+    /// Look at so many at most
+    #[arg(long, value_name = "N")]
+    pub attempts: Option<usize>,
+    /// Only ports of this range, such as 8000-8099
+    #[arg(long, value_name = "A-B")]
+    pub range: Option<PortRange>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Flags of `ports reserve`.
+#[derive(Debug, Args)]
+pub struct Reserve {
+    /// A name, and the port it would like: web or web:8000
+    #[arg(required = true, value_name = "NAME[:PORT]")]
+    pub names: Vec<String>,
+    /// Print the ports like this
+    #[arg(long, value_enum, default_value = "env", conflicts_with = "command")]
+    pub format: Format,
+    /// Keep them for this long
+    #[arg(long, value_name = "DURATION", conflicts_with = "command")]
+    pub ttl: Option<humantime::Duration>,
+    /// Keep them as long as this process lives
+    #[arg(long, value_name = "PID", conflicts_with = "command")]
+    pub owner: Option<u32>,
+    /// Run this with NAME_PORT set, keep the ports until it ends, and end with its exit code
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
+}
+
+/// How `ports reserve` prints the ports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// `WEB_PORT=20000`, a line each
+    Env,
+    /// One JSON object
+    Json,
+    /// For the further steps of a GitHub job: written to $GITHUB_ENV
+    Github,
+}
+
+/// Flags of `ports release`.
+#[derive(Debug, Args)]
+pub struct Release {
+    /// The names
+    #[arg(value_name = "NAME", required_unless_present = "all")]
+    pub names: Vec<String>,
+    /// Everything that this user has reserved
+    #[arg(long, conflicts_with = "names")]
+    pub all: bool,
+}
+
+/// Flags of `ports firewall`.
+#[derive(Debug, Args)]
+pub struct Firewall {
+    /// The ports; those of the stack when none is given
+    #[arg(value_name = "PORT")]
+    pub ports: Vec<Port>,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,

@@ -49,7 +49,7 @@ fn run(command: Command, ui: &mut Ui) -> anyhow::Result<u8> {
     match command {
         Command::Dev(flags) if flags.dry_run => dev::dry_run(&flags, ui).map(|()| 0),
         Command::Dev(flags) => dev::dev(&flags, ui).map(code_of),
-        Command::Ports(flags) => ports::ports(&flags, ui).map(code_of_ports),
+        Command::Ports(flags) => ports::ports(&flags, ui),
         Command::Patch(flags) => patch::patch(&flags, ui).map(|()| 0),
         Command::Restore(flags) => recover::restore(&flags, ui).map(|()| 0),
     }
@@ -66,15 +66,11 @@ fn code_of(outcome: Outcome) -> u8 {
     }
 }
 
-fn code_of_ports(is_all_known: bool) -> u8 {
-    if is_all_known { 0 } else { Kind::Port as u8 }
-}
-
 fn mode(command: &Command) -> Mode {
     match command {
         Command::Dev(flags) if flags.json => Mode::Events,
         Command::Dev(_) => Mode::Run,
-        Command::Ports(flags) if flags.json => Mode::Json,
+        Command::Ports(flags) if flags.is_json() => Mode::Json,
         Command::Ports(_) | Command::Patch(_) | Command::Restore(_) => Mode::Answer,
     }
 }

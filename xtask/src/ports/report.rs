@@ -1,30 +1,32 @@
-//! `cargo xtask ports`: what stands on each service's port.
+//! What stands on each service's port.
 
 use portman::allocate::{self, Request};
 use portman::process::is_marked;
 use portman::report::{self, PortReport, Report, Word};
 
 use crate::config::{self, Stack};
-use crate::flags;
+use crate::failure::Kind;
+use crate::flags::PortsOfStack;
 use crate::recover::recover;
 use crate::session::{self, Record, VARIABLE};
 use crate::ui::Ui;
 
-/// Prints the report; false when something in it is unknown.
+/// Prints the report; the exit code says whether something in it is unknown.
 ///
 /// # Errors
 /// When the stack or the system's sockets cannot be read.
-pub fn ports(flags: &flags::Ports, ui: &mut Ui) -> anyhow::Result<bool> {
+pub fn report(flags: &PortsOfStack, ui: &mut Ui) -> anyhow::Result<u8> {
     let state = session::state_dir()?;
     recover(&state, &flags.place, ui)?;
     let stack = config::load(&flags.place)?;
     let running = session::running(&state, &stack.root)?;
-    let report = report(&stack, running.as_ref())?;
+    let report = gather(&stack, running.as_ref())?;
     ui.report(&report);
-    Ok(report.ports.iter().all(|port| port.status != Word::Unknown))
+    let is_all_known = report.ports.iter().all(|port| port.status != Word::Unknown);
+    Ok(if is_all_known { 0 } else { Kind::Port as u8 })
 }
 
-fn report(stack: &Stack, running: Option<&Record>) -> anyhow::Result<Report> {
+fn gather(stack: &Stack, running: Option<&Record>) -> anyhow::Result<Report> {
     let requests = stack.requests();
     let mut ports = Vec::with_capacity(requests.len());
     for request in &requests {
