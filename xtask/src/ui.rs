@@ -128,12 +128,17 @@ impl Ui {
         write(&mut io::stdout(), text.as_bytes());
     }
 
+    /// An answer: `text` for a person, `object` for a program. Both say the same.
+    pub fn answer(&self, object: &impl Serialize, text: &str) {
+        match self.mode {
+            Mode::Json => print_json(object),
+            Mode::Run | Mode::Events | Mode::Answer => self.print(text),
+        }
+    }
+
     /// The report of `cargo xtask ports`.
     pub fn report(&self, report: &Report) {
-        match self.mode {
-            Mode::Json => print_json(report),
-            Mode::Run | Mode::Events | Mode::Answer => self.print(&self.table(report)),
-        }
+        self.answer(report, &self.table(report));
     }
 
     fn error(&self, message: &str, hint: Option<&str>) {
@@ -198,7 +203,7 @@ impl Ui {
 }
 
 /// Rows with every column as wide as its widest cell, but for the last.
-fn aligned<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> Vec<String> {
+pub(crate) fn aligned<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> Vec<String> {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
     let widths: [usize; COLUMNS] = std::array::from_fn(|column| {
         width(column).filter(|_| column + 1 < COLUMNS).unwrap_or_default()
