@@ -22,6 +22,13 @@ pub use template::{Browser, chromium, copy_folder, template};
 /// later than this does not come.
 pub const PATIENCE: Duration = Duration::from_mins(2);
 
+/// How often a long test repeats what it does: a tenth of `full`, or what `TESTS_PERCENT` says.
+pub fn rounds(full: usize) -> usize {
+    let percent = std::env::var("TESTS_PERCENT").ok();
+    let percent = percent.map_or(10, |text| text.parse().expect("TESTS_PERCENT is a number"));
+    (full * percent).div_ceil(100)
+}
+
 /// Says on the real standard error that a test was not run, which cargo would hide otherwise; in CI that is a failure.
 pub fn not_run(test: &str, reason: &str) {
     let line = format!("not run here: {test}: {reason}\n");
