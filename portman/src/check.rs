@@ -49,7 +49,8 @@ pub enum Block {
 #[derive(Debug)]
 pub struct Hold {
     port: Port,
-    _sockets: Vec<OwnSocket>,
+    /// None while the port is released to a server.
+    sockets: Vec<OwnSocket>,
     /// Outlives the sockets, so that nobody takes the port for held while they close.
     _claim: Claim,
 }
@@ -58,6 +59,20 @@ impl Hold {
     /// The port that is held.
     pub fn port(&self) -> Port {
         self.port
+    }
+
+    /// Gives the port up to a server that sets neither `SO_REUSEADDR` nor `SO_REUSEPORT`, and so cannot listen over a
+    /// hold. No other hold can be had until this one is dropped, but anybody else may be quicker than the server.
+    pub fn release(&mut self) {
+        self.sockets.clear();
+    }
+
+    /// Holds a released port again; false when somebody has it, the server itself perhaps.
+    pub fn retake(&mut self) -> bool {
+        if self.sockets.is_empty() {
+            self.sockets = bind_open(self.port).unwrap_or_default();
+        }
+        !self.sockets.is_empty()
     }
 }
 
@@ -109,16 +124,22 @@ fn take(port: Port) -> Status<Hold> {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => return occupied_by_hold(port),
         Err(error) => return Status::Unknown(format!("it could not be claimed: {error}")),
     };
-    // Without options a bind is the kernel's own test-and-set.
-    let bound = match bind(port, Reuse::No) {
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse => bind_over_lingering(port),
-        bound => bound,
-    };
-    match bound.and_then(|sockets| open(&sockets).map(|()| sockets)) {
-        Ok(sockets) => Status::Available(Hold { port, _sockets: sockets, _claim: claim }),
+    match bind_open(port) {
+        Ok(sockets) => Status::Available(Hold { port, sockets, _claim: claim }),
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => occupied(port),
         Err(error) => refused(port, &error),
     }
+}
+
+/// Binds the port for us alone, then lets servers bind over that.
+fn bind_open(port: Port) -> io::Result<Vec<OwnSocket>> {
+    // Without options a bind is the kernel's own test-and-set.
+    let sockets = match bind(port, Reuse::No) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => bind_over_lingering(port),
+        bound => bound,
+    }?;
+    open(&sockets)?;
+    Ok(sockets)
 }
 
 /// Ended connections of an earlier server keep a port for up to a minute. A server that sets `SO_REUSEADDR` may have it
@@ -223,4 +244,9 @@ fn refused(port: Port, error: &io::Error) -> Status<Hold> {
 pub fn listeners(port: Port) -> io::Result<Vec<Socket>> {
     let sockets = sys::sockets(port)?;
     Ok(sockets.into_iter().filter(|socket| socket.activity == Activity::Listening).collect())
+}
+
+/// Every socket of this machine that listens, on whatever port.
+pub fn all_listeners() -> io::Result<Vec<Socket>> {
+    sys::listeners()
 }

@@ -1,5 +1,6 @@
 //! THE PIPELINE: what `cargo xtask dev` does, in the order in which it does it. Read this first.
 
+use std::collections::BTreeSet;
 use std::env;
 use std::path::Path;
 
@@ -11,6 +12,8 @@ use portman::restore::{self, FileChange, Patches};
 use crate::config::{self, Stack};
 use crate::environment::inherited;
 use crate::flags;
+use crate::holds::Holds;
+use crate::marks::Marks;
 use crate::notice::Notice;
 use crate::plan::{Plan, Surroundings, plan};
 use crate::recover::{recover, relative, tell_restored};
@@ -29,16 +32,22 @@ pub fn dev(flags: &flags::Dev, ui: &mut Ui) -> anyhow::Result<Outcome> {
 
     let inbox = supervise::open_inbox()?;
     let session = Session::begin(&state, &stack.root)?;
-    let allocations = reserve(&stack, ui)?;
-    let plan = plan(&stack, &ports(&stack, &allocations), &surroundings(session.list(), ui));
-    session.record(named_ports(&allocations))?;
+    let holds = Holds::new(&stack, reserve(&stack, ui)?);
+    let plan = plan(&stack, &holds.ports(), &surroundings(session.marks(), ui));
+    session.record(named_ports(&plan))?;
     // A file that cannot be patched is told before anything takes its time.
     restore::prepare(&plan.patches)?;
 
     ui.set_services(plan.launches.iter().map(|launch| launch.service.clone()));
     let inherited = inherited(env::vars_os(), env::current_exe().ok().as_deref());
-    let run =
-        Run { stack: &stack, plan: &plan, session: &session, inherited: &inherited, inbox: &inbox };
+    let run = Run {
+        stack: &stack,
+        plan: &plan,
+        holds: &holds,
+        session: &session,
+        inherited: &inherited,
+        inbox: &inbox,
+    };
     match supervise::set_up(&run, ui)? {
         Some(ended) => {
             if ended == Outcome::Forced {
@@ -72,8 +81,8 @@ fn up(run: &Run<'_>, ui: &mut Ui) -> anyhow::Result<Outcome> {
 /// As [`dev`], up to the first process.
 pub fn dry_run(flags: &flags::Dev, ui: &mut Ui) -> anyhow::Result<()> {
     let stack = config::load(&flags.place)?;
-    let allocations = reserve(&stack, ui)?;
-    let plan = plan(&stack, &ports(&stack, &allocations), &surroundings(String::new(), ui));
+    let holds = Holds::new(&stack, reserve(&stack, ui)?);
+    let plan = plan(&stack, &holds.ports(), &surroundings(Marks::default(), ui));
     let changes = restore::prepare(&plan.patches)?;
     ui.print(&described(&plan, &changes, &stack.root));
     Ok(())
@@ -130,22 +139,15 @@ fn moved(allocation: &Allocation) -> Option<String> {
     })
 }
 
-/// One entry a service.
-fn ports(stack: &Stack, allocations: &[Allocation]) -> Vec<Option<Port>> {
-    let port = |name: &str| {
-        allocations.iter().find(|allocation| allocation.service == name).map(Allocation::port)
-    };
-    stack.services.iter().map(|service| port(&service.name)).collect()
+fn named_ports(plan: &Plan) -> Vec<(String, Port)> {
+    plan.launches.iter().filter_map(|launch| Some((launch.service.clone(), launch.port?))).collect()
 }
 
-fn named_ports(allocations: &[Allocation]) -> Vec<(String, Port)> {
-    allocations.iter().map(|allocation| (allocation.service.clone(), allocation.port())).collect()
-}
-
-fn surroundings(sessions: String, ui: &Ui) -> Surroundings {
+fn surroundings(marks: Marks, ui: &Ui) -> Surroundings {
     // A user who chose how much colour there is has the last word.
     let is_chosen = env::var_os("FORCE_COLOR").is_some();
-    Surroundings { sessions, has_colour: ui.has_colour() && !is_chosen }
+    let has_colour = ui.has_colour() && !is_chosen;
+    Surroundings { marks, has_colour, until_spawn: BTreeSet::new() }
 }
 
 fn tell_patched(changes: &[FileChange], root: &Path, ui: &mut Ui) {

@@ -7,6 +7,8 @@ pub mod dev;
 pub mod config;
 pub mod environment;
 pub mod failure;
+pub mod holds;
+pub mod marks;
 pub mod notice;
 pub mod patch;
 pub mod plan;

@@ -89,6 +89,15 @@ pub enum Notice {
         #[serde(rename = "after_ms", serialize_with = "millis")]
         after: Duration,
     },
+    /// A service listens on another port than it was given, or on one that another service was given.
+    WrongPort {
+        /// The service.
+        service: String,
+        /// The port it was given; none for a service without one.
+        port: Option<Port>,
+        /// The ports it has instead, or another's ports that it has.
+        listens: Vec<Port>,
+    },
     /// All services are ready.
     StackReady {
         /// How long it took from the command on, in milliseconds.
@@ -170,6 +179,14 @@ pub enum RestartReason {
     Ended,
     /// One of its files changed.
     Changed,
+    /// Its server refuses to listen on a port that is held; it gets the port the moment it starts.
+    Refused,
+}
+
+/// Ports in a sentence: `5174 and 5175`.
+pub fn listed(ports: &[Port]) -> String {
+    let words: Vec<String> = ports.iter().map(Port::to_string).collect();
+    words.join(" and ")
 }
 
 /// Where a service is.

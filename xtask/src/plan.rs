@@ -1,6 +1,6 @@
 //! What a run will do, out of what dev.toml says and the ports it got. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use portman::patch::{Edit, Format};
@@ -8,6 +8,7 @@ use portman::port::Port;
 use portman::restore::FilePatch;
 
 use crate::config::{Patch, PortWish, Ready, Service, Setup, Stack, variable};
+use crate::marks::{Marks, SERVICE_VARIABLE, VARIABLE};
 use crate::template::expand;
 
 /// Everything a run does.
@@ -34,6 +35,8 @@ pub struct Launch {
     pub env: BTreeMap<String, String>,
     /// The port it listens on.
     pub port: Option<Port>,
+    /// Can its server not listen over a hold? Known from an earlier run.
+    pub is_until_spawn: bool,
     /// Where a browser finds it.
     pub url: Option<String>,
     /// How to know that it is ready.
@@ -43,16 +46,18 @@ pub struct Launch {
 /// What a plan needs beside the stack and its ports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Surroundings {
-    /// The value of `XTASK_SESSION`: the sessions this one is inside of, and itself.
-    pub sessions: String,
+    /// What its processes carry.
+    pub marks: Marks,
     /// May services colour their output?
     pub has_colour: bool,
+    /// Services whose servers cannot listen over a hold.
+    pub until_spawn: BTreeSet<String>,
 }
 
 /// Plans a run; `ports` has one entry a service, none for those without a port.
 pub fn plan(stack: &Stack, ports: &[Option<Port>], surroundings: &Surroundings) -> Plan {
     let shared = shared_variables(stack, ports, surroundings);
-    let launch = |place: usize| launch(stack, ports, place, &shared);
+    let launch = |place: usize| launch(stack, ports, place, &shared, surroundings);
     let launches: Vec<Launch> = (0..stack.services.len()).map(launch).collect();
     Plan { patches: patches(stack, ports, &launches), launches }
 }
@@ -62,10 +67,12 @@ fn launch(
     ports: &[Option<Port>],
     place: usize,
     shared: &BTreeMap<String, String>,
+    surroundings: &Surroundings,
 ) -> Launch {
     let service = &stack.services[place];
     let value = |name: &str| value(stack, ports, place, name);
     let mut env = shared.clone();
+    env.insert(SERVICE_VARIABLE.to_owned(), surroundings.marks.services(&service.name));
     env.extend(value("port").map(|port| ("PORT".to_owned(), port)));
     env.extend(service.port.map(|_| ("HOST".to_owned(), service.host.to_string())));
     env.extend(service.env.iter().map(|(name, text)| (name.clone(), expand(text, value))));
@@ -76,6 +83,7 @@ fn launch(
         command: service.command.iter().map(|word| expand(word, value)).collect(),
         env,
         port: ports[place],
+        is_until_spawn: surroundings.until_spawn.contains(&service.name),
         url: value("url"),
         ready: service.ready.clone(),
     }
@@ -105,7 +113,7 @@ fn shared_variables(
     surroundings: &Surroundings,
 ) -> BTreeMap<String, String> {
     let mut variables = BTreeMap::from([
-        ("XTASK_SESSION".to_owned(), surroundings.sessions.clone()),
+        (VARIABLE.to_owned(), surroundings.marks.sessions()),
         // Its output goes through a pipe, where Python would keep it back for pages.
         ("PYTHONUNBUFFERED".to_owned(), "1".to_owned()),
     ]);
@@ -192,7 +200,7 @@ fn own_edit(service: &Service, patch: &Patch, old: Port, new: Port) -> Edit {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
     use std::path::PathBuf;
     use std::time::Duration;
 
@@ -203,6 +211,7 @@ mod tests {
 
     use super::{Plan, Surroundings, plan};
     use crate::config::{Host, Patch, PortWish, Ready, Restart, Service, Signal, Stack, Stop};
+    use crate::marks::Marks;
 
     /// A service on the port it prefers, 0 being any; it has the command `run`.
     fn service(name: &str, preferred: u16) -> Service {
@@ -229,11 +238,20 @@ mod tests {
         Port::new(number).unwrap()
     }
 
+    fn surroundings(has_colour: bool) -> Surroundings {
+        let marks = Marks {
+            session: "own".to_owned(),
+            outer_sessions: Some("outer".to_owned()),
+            outer_services: None,
+        };
+        Surroundings { marks, has_colour, until_spawn: BTreeSet::from(["web".to_owned()]) }
+    }
+
     /// The plan of a backend that prefers 8000 and a frontend that prefers 5173, each on the port it got.
     fn planned(backend: Service, frontend: Service, ports: [u16; 2]) -> Plan {
         let services = vec![backend, frontend];
         let stack = Stack { root: "/stack".into(), pool: Pool::default(), services };
-        let surroundings = Surroundings { sessions: "outer,own".to_owned(), has_colour: false };
+        let surroundings = surroundings(false);
         plan(&stack, &ports.map(Port::new), &surroundings)
     }
 
@@ -255,9 +273,14 @@ mod tests {
         for (launch, own) in plan.launches.iter().zip(["8001", "5173"]) {
             let mut expected = shared.clone();
             expected.extend(texts([("PORT", own), ("HOST", "localhost")]));
+            expected.insert("XTASK_SERVICE".to_owned(), format!("own/{}", launch.service));
             assert_eq!(launch.env, expected, "{}", launch.service);
         }
         assert_eq!(plan.launches[0].port, Port::new(8001));
+        assert_eq!(
+            plan.launches.iter().map(|launch| launch.is_until_spawn).collect::<Vec<_>>(),
+            [false, true]
+        );
         assert_eq!(plan.launches[0].url.as_deref(), Some("http://localhost:8001"));
         assert_eq!(plan.launches[0].dir, PathBuf::from("/stack/back-end"));
     }
@@ -267,7 +290,7 @@ mod tests {
         let services = vec![service("web", 5173)];
         let stack = Stack { root: "/stack".into(), pool: Pool::default(), services };
         for has_colour in [true, false] {
-            let surroundings = Surroundings { sessions: "own".to_owned(), has_colour };
+            let surroundings = surroundings(has_colour);
             let plan = plan(&stack, &[Port::new(5173)], &surroundings);
             let env = &plan.launches[0].env;
             let expected = has_colour.then_some("1");
@@ -337,6 +360,7 @@ mod tests {
         let plan = planned(service("backend", 8000), jobs, [8000, 0]);
         let expected = texts([
             ("XTASK_SESSION", "outer,own"),
+            ("XTASK_SERVICE", "own/jobs"),
             ("PYTHONUNBUFFERED", "1"),
             ("BACKEND_PORT", "8000"),
             ("BACKEND_URL", "http://localhost:8000"),

@@ -18,9 +18,7 @@ use portman::stop;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::{Failure, Kind};
-
-/// The variable that marks every process of a session.
-pub const VARIABLE: &str = "XTASK_SESSION";
+use crate::marks::{self, Marks, SERVICE_VARIABLE, VARIABLE};
 
 /// How long processes that outlived their service, or a killed run, may take to clean up.
 const LEFTOVER_GRACE: Duration = Duration::from_secs(5);
@@ -131,12 +129,24 @@ impl Session {
         Ok(Self { id, home, checkout: checkout.to_owned(), grace, _lock: lock })
     }
 
-    /// The list of sessions that its processes carry: those we are inside of, and this one.
-    pub fn list(&self) -> String {
-        match env::var(VARIABLE) {
-            Ok(outer) if !outer.is_empty() => format!("{outer},{}", self.id),
-            _ => self.id.clone(),
+    /// What its processes carry.
+    pub fn marks(&self) -> Marks {
+        let outer = |variable| env::var(variable).ok().filter(|list| !list.is_empty());
+        Marks {
+            session: self.id.clone(),
+            outer_sessions: outer(VARIABLE),
+            outer_services: outer(SERVICE_VARIABLE),
         }
+    }
+
+    /// What the processes of a service carry in [`SERVICE_VARIABLE`].
+    pub fn service_mark(&self, service: &str) -> String {
+        marks::service_mark(&self.id, service)
+    }
+
+    /// Remembers for the next run that this service's server cannot listen on a port that is held.
+    pub fn remember_refusal(&self, service: &str, port: Port) -> anyhow::Result<()> {
+        anyhow::bail!("{service} {port}")
     }
 
     /// Writes down that the run is under way.

@@ -9,7 +9,7 @@ use portman::report::{OwnerReport, PortReport, Report, Word};
 use serde::Serialize;
 
 use crate::failure::Failure;
-use crate::notice::{Address, Notice, RestartReason, VERSION};
+use crate::notice::{Address, Notice, RestartReason, VERSION, listed};
 
 /// How to print.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -249,6 +249,13 @@ fn sentence(notice: &Notice) -> Option<(&'static str, String)> {
         Notice::Restarting { service, reason: RestartReason::Ended, delay } => {
             (YELLOW, format!("{service} restarts in {:.1} s", delay.as_secs_f64()))
         }
+        Notice::Restarting { service, reason: RestartReason::Refused, .. } => (
+            YELLOW,
+            format!(
+                "{service} restarts: it cannot listen on a port that is held, so it gets it as it starts"
+            ),
+        ),
+        Notice::WrongPort { service, port, listens } => (RED, wrong_port(service, *port, listens)),
         Notice::CrashLooped { service } => {
             (RED, format!("{service} ended too often and stays down"))
         }
@@ -268,6 +275,20 @@ fn sentence(notice: &Notice) -> Option<(&'static str, String)> {
         | Notice::Error { .. }
         | Notice::Finished { .. } => return None,
     })
+}
+
+fn wrong_port(service: &str, port: Option<Port>, listens: &[Port]) -> String {
+    let listens = listed(listens);
+    match port {
+        Some(port) => format!(
+            "{service} listens on port {listens}, and was given {port}\n  \
+             hint: it is told the port in PORT; give it a flag with `{{port}}` in its command, or patch its config"
+        ),
+        None => format!(
+            "{service} listens on port {listens}, which was given to another service\n  \
+             hint: say its port in dev.toml"
+        ),
+    }
 }
 
 fn row(port: &PortReport) -> [String; 5] {

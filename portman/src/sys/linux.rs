@@ -28,18 +28,22 @@ const BOUND_INACTIVE: u32 = 1 << 13;
 const ALL_STATES: u32 = u32::MAX;
 
 pub(crate) fn sockets(port: Port) -> io::Result<Vec<Socket>> {
-    dump(port, LISTEN | BOUND_INACTIVE)
+    dump(Some(port), LISTEN | BOUND_INACTIVE)
+}
+
+pub(crate) fn listeners() -> io::Result<Vec<Socket>> {
+    dump(None, LISTEN)
 }
 
 pub(crate) fn connections(port: Port) -> io::Result<Vec<Socket>> {
-    let taken = dump(port, ALL_STATES & !LISTEN & !BOUND_INACTIVE)?;
+    let taken = dump(Some(port), ALL_STATES & !LISTEN & !BOUND_INACTIVE)?;
     let connected =
         |socket: &Socket| matches!(socket.activity, Activity::Connected | Activity::Lingering);
     Ok(taken.into_iter().filter(connected).collect())
 }
 
-/// Sockets on `port` in the given TCP states, of both families.
-fn dump(port: Port, states: u32) -> io::Result<Vec<Socket>> {
+/// Sockets in the given TCP states, of both families; on `port` only, if that is some.
+fn dump(port: Option<Port>, states: u32) -> io::Result<Vec<Socket>> {
     let netlink = socket_with(
         AddressFamily::NETLINK,
         SocketType::DGRAM,
@@ -52,12 +56,12 @@ fn dump(port: Port, states: u32) -> io::Result<Vec<Socket>> {
         receive(&netlink, &mut found)?;
     }
     // Some states ignore the port of the request.
-    found.retain(|socket: &Socket| socket.local.port() == port.get());
+    found.retain(|socket: &Socket| port.is_none_or(|port| socket.local.port() == port.get()));
     Ok(found)
 }
 
-/// `nlmsghdr` and `inet_diag_req_v2`: all sockets of a family and states whose local port is `port`.
-fn request(family: AddressFamily, port: Port, states: u32) -> [u8; 72] {
+/// `nlmsghdr` and `inet_diag_req_v2`: all sockets of a family and states, whose local port is `port` if that is some.
+fn request(family: AddressFamily, port: Option<Port>, states: u32) -> [u8; 72] {
     const SOCK_DIAG_BY_FAMILY: u16 = 20;
     const REQUEST_DUMP: u16 = 0x301;
     const TCP: u8 = 6;
@@ -68,7 +72,7 @@ fn request(family: AddressFamily, port: Port, states: u32) -> [u8; 72] {
     bytes[16] = u8::try_from(family.as_raw()).unwrap_or_default();
     bytes[17] = TCP;
     bytes[20..24].copy_from_slice(&states.to_ne_bytes());
-    bytes[24..26].copy_from_slice(&port.get().to_be_bytes());
+    bytes[24..26].copy_from_slice(&port.map_or(0, Port::get).to_be_bytes());
     bytes
 }
 

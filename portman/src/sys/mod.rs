@@ -1,6 +1,7 @@
 //! What only the operating system knows, in one contract; a file per system keeps it.
 //!
 //! - `sockets(port)`: every socket that keeps `port` from being taken: it listens, or is bound and may yet.
+//! - `listeners()`: every socket that listens, on whatever port.
 //! - `connections(port)`: sockets of connections, also ended ones that still linger, whose local port is `port`.
 //! - `claim(port)`: among all holds of this machine's network, of whatever user, at most one has the claim on a port; it
 //!   ends with its process. `is_claimed(port)` asks without claiming.
@@ -30,8 +31,8 @@ mod linux;
 #[cfg(target_os = "linux")]
 pub(crate) use linux::{
     Claim, claim, connections, environment, forbids_rename, group, holders, inode, is_claimed,
-    is_family_absent, is_shared, keep_owner, limits, make_private, parent, pids, signal, sockets,
-    started, wait_gone,
+    is_family_absent, is_shared, keep_owner, limits, listeners, make_private, parent, pids, signal,
+    sockets, started, wait_gone,
 };
 
 #[cfg(not(target_os = "linux"))]

@@ -7,8 +7,9 @@ use portman::report::{self, PortReport, Report, Word};
 use crate::config::{self, Stack};
 use crate::failure::Kind;
 use crate::flags::PortsOfStack;
+use crate::marks::VARIABLE;
 use crate::recover::recover;
-use crate::session::{self, Record, VARIABLE};
+use crate::session::{self, Record};
 use crate::ui::Ui;
 
 /// Prints the report; the exit code says whether something in it is unknown.

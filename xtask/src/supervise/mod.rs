@@ -2,8 +2,11 @@
 //! clock.
 
 mod child;
+mod identity;
 mod inbox;
+mod listeners;
 mod ready;
+mod refusal;
 mod run;
 mod setup;
 mod state;
@@ -13,14 +16,19 @@ use std::collections::VecDeque;
 use std::thread;
 use std::time::Instant;
 
+use portman::check;
+
 use crate::config::{Ready, Service};
 use crate::notice::{Address, Notice};
 use crate::plan::Launch;
 use crate::ui::Ui;
 use child::{Child, not_started};
+use identity::Identity;
 pub use inbox::Inbox;
 use inbox::Message;
+use listeners::Listeners;
 use ready::Probe;
+use refusal::says_taken;
 pub use run::Run;
 pub use state::Outcome;
 use state::{Action, Answer, Event, Spec, State};
@@ -51,12 +59,14 @@ pub fn supervise(run: &Run<'_>, ui: &mut Ui) -> anyhow::Result<Outcome> {
     let _watch = Watch::start(run.stack, move |service| {
         changes.send(Message::Event(Event::Changed { service })).ok();
     })?;
-    let state = State::new(run.stack.services.iter().map(spec).collect());
+    let services = run.stack.services.iter().zip(&run.plan.launches);
+    let state = State::new(services.map(|(service, launch)| spec(service, launch)).collect());
     let children = run.plan.launches.iter().map(|_| None).collect();
-    Supervisor { run, state, children }.until_over(ui)
+    let listeners = Listeners::strangers()?;
+    Supervisor { run, state, children, listeners }.until_over(ui)
 }
 
-fn spec(service: &Service) -> Spec {
+fn spec(service: &Service, launch: &Launch) -> Spec {
     Spec {
         name: service.name.clone(),
         depends_on: service.depends_on.clone(),
@@ -65,6 +75,8 @@ fn spec(service: &Service) -> Spec {
         restart: service.restart,
         grace: service.stop.grace,
         is_watched: !service.watch.is_empty(),
+        port: launch.port,
+        is_until_spawn: launch.is_until_spawn,
     }
 }
 
@@ -73,6 +85,7 @@ struct Supervisor<'a> {
     state: State,
     /// The current life of each service, with its generation.
     children: Vec<Option<(u32, Child)>>,
+    listeners: Listeners,
 }
 
 impl Supervisor<'_> {
@@ -103,9 +116,25 @@ impl Supervisor<'_> {
                 }
                 Some(Message::Output { service, lines }) => {
                     ui.output(&self.run.plan.launches[service].service, &lines.text);
+                    if let Some(refused) = self.refused(service, &lines.text)? {
+                        return Ok(refused);
+                    }
                 }
             }
         }
+    }
+
+    /// Does a service say that its port is taken although nobody listens there? Then it is our hold that it minds.
+    fn refused(&self, service: usize, text: &[u8]) -> anyhow::Result<Option<Event>> {
+        let (Some(port), Some((generation, _))) =
+            (self.run.plan.launches[service].port, &self.children[service])
+        else {
+            return Ok(None);
+        };
+        if !says_taken(text, port) || !check::listeners(port)?.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(Event::Refused { service, generation: *generation }))
     }
 
     fn note_end(&mut self, event: &Event) {
@@ -135,6 +164,10 @@ impl Supervisor<'_> {
             Action::Kill { service, generation } => {
                 self.signal(service, generation, ui, Child::kill);
             }
+            Action::ReleasePort { service } => self.run.holds.release(service),
+            Action::HoldPort { service } => self.run.holds.retake(service),
+            Action::RememberRefusal { service } => self.remember_refusal(service, ui),
+            Action::LookForListeners => return self.look_for_listeners(ui),
             Action::StackReady => ui.tell(&self.stack_ready()),
             Action::Tell(notice) => ui.tell(&notice),
         }
@@ -156,14 +189,43 @@ impl Supervisor<'_> {
         }
     }
 
+    fn remember_refusal(&self, service: usize, ui: &mut Ui) {
+        let launch = &self.run.plan.launches[service];
+        let Some(port) = launch.port else { return };
+        if let Err(error) = self.run.session.remember_refusal(&launch.service, port) {
+            ui.tell(&Notice::Warning { message: format!("{error:#}") });
+        }
+    }
+
+    fn look_for_listeners(&mut self, ui: &mut Ui) -> Option<Event> {
+        let identity = |(service, child): (usize, &Option<(u32, Child)>)| {
+            let (_, child) = child.as_ref()?;
+            Some(self.identity(service, child))
+        };
+        let services: Vec<Option<Identity>> =
+            self.children.iter().enumerate().map(identity).collect();
+        match self.listeners.look(&services) {
+            Ok(found) => Some(Event::Listening { found }),
+            Err(error) => {
+                let message = format!("which ports the services listen on is not known: {error:#}");
+                ui.tell(&Notice::Warning { message });
+                None
+            }
+        }
+    }
+
+    fn identity(&self, service: usize, child: &Child) -> Identity {
+        let mark = self.run.session.service_mark(&self.run.plan.launches[service].service);
+        Identity { mark, group: child.group() }
+    }
+
     /// Probes on a thread of its own, since an answer may take its time.
     fn probe(&self, service: usize, generation: u32) -> Option<Event> {
         let launch = &self.run.plan.launches[service];
         let probe = Probe {
             port: launch.port?,
             ready: launch.ready.clone(),
-            session: self.run.session.id.clone(),
-            group: self.child(service, generation)?.group(),
+            identity: self.identity(service, self.child(service, generation)?),
         };
         let inbox = self.run.inbox.sender();
         let ask = move || {

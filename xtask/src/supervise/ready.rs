@@ -5,11 +5,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use portman::check::{self, Socket};
+use portman::owner::{self, occupants};
 use portman::port::Port;
-use portman::{owner, process};
+use portman::report::occupied_reason;
 
+use super::identity::Identity;
 use crate::config::Ready;
-use crate::session::VARIABLE;
 
 /// How long one http answer may take. A service that computes its first page for longer is asked again.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -23,10 +24,8 @@ pub(super) struct Probe {
     pub(super) port: Port,
     /// Tcp, or http with its path.
     pub(super) ready: Ready,
-    /// The session, and the process group, whose process has to be the one that listens.
-    pub(super) session: String,
-    /// See `session`. Some programs lose the session's mark when they rename themselves.
-    pub(super) group: u32,
+    /// Whose process has to be the one that listens.
+    pub(super) identity: Identity,
 }
 
 /// Is the service ready? If not, why; for people. Nobody is connected to before a process of this service listens: a
@@ -39,9 +38,10 @@ pub(super) fn ask(probe: &Probe) -> Result<(), String> {
     if sockets.is_empty() {
         return Err(format!("nobody listens on port {port}"));
     }
-    let ours = sockets.iter().find(|socket| is_ours(socket, probe).unwrap_or(false));
-    let Some(socket) = ours else {
-        return Err(format!("port {port} is listened on by a process that is not of this service"));
+    let is_ours = |socket: &&Socket| is_ours(socket, &probe.identity).unwrap_or(false);
+    let Some(socket) = sockets.iter().find(is_ours) else {
+        let who = occupants(&sockets).map_or_else(|_| String::new(), |who| occupied_reason(&who));
+        return Err(format!("port {port} is listened on by a process that is not its own: {who}"));
     };
     match &probe.ready {
         Ready::None | Ready::Tcp => Ok(()),
@@ -49,12 +49,9 @@ pub(super) fn ask(probe: &Probe) -> Result<(), String> {
     }
 }
 
-fn is_ours(socket: &Socket, probe: &Probe) -> io::Result<bool> {
-    let holders = owner::holders(&[*socket]).map_err(io::Error::other)?;
-    for pid in holders {
-        if process::is_marked(pid, VARIABLE, &probe.session)
-            || process::is_in_group(pid, probe.group)?
-        {
+fn is_ours(socket: &Socket, identity: &Identity) -> io::Result<bool> {
+    for pid in owner::holders(&[*socket]).map_err(io::Error::other)? {
+        if identity.has(pid)? {
             return Ok(true);
         }
     }

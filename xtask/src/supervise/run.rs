@@ -6,6 +6,7 @@ use super::child::{Child, Command, Heard, PIECES};
 use super::inbox::{Inbox, Message};
 use super::state::Event;
 use crate::config::Stack;
+use crate::holds::Holds;
 use crate::plan::{Launch, Plan};
 use crate::session::Session;
 use crate::ui::Ui;
@@ -16,6 +17,8 @@ pub struct Run<'a> {
     pub stack: &'a Stack,
     /// What to start.
     pub plan: &'a Plan,
+    /// The ports, held.
+    pub holds: &'a Holds,
     /// Which session its processes belong to.
     pub session: &'a Session,
     /// What services inherit.

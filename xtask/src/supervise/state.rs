@@ -7,9 +7,12 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use portman::port::Port;
+
 use crate::config::Restart;
 use crate::notice::{Notice, RestartReason};
 use crate::sys::Request;
+use whereabouts::Whereabouts;
 
 /// A starting service is asked again this long after it was not ready yet.
 const PROBE_PAUSE: Duration = Duration::from_millis(50);
@@ -47,6 +50,10 @@ pub(super) struct Spec {
     pub(super) grace: Duration,
     /// Does a change of files restart it?
     pub(super) is_watched: bool,
+    /// The port it is given; none for a service without one.
+    pub(super) port: Option<Port>,
+    /// Does its server refuse to listen over a hold? Then the port is released at every start.
+    pub(super) is_until_spawn: bool,
 }
 
 /// What the machine hears.
@@ -62,6 +69,10 @@ pub(super) enum Event {
     Exited { service: usize, generation: u32, exit: Exit },
     /// The group of this life was looked at.
     Group { service: usize, generation: u32, is_empty: bool },
+    /// The program of this life said that its port is taken, and nobody but our hold has it.
+    Refused { service: usize, generation: u32 },
+    /// Every port that a process of a service listens on.
+    Listening { found: Vec<(usize, Port)> },
     /// One of its files changed.
     Changed { service: usize },
     /// Somebody wants the stack to end.
@@ -116,6 +127,14 @@ pub(super) enum Action {
     Kill { service: usize, generation: u32 },
     /// See whether its group has emptied; answered by [`Event::Group`].
     LookForGroup { service: usize, generation: u32 },
+    /// Let go of its port, so that a server which cannot listen over a hold can have it.
+    ReleasePort { service: usize },
+    /// Hold its port again.
+    HoldPort { service: usize },
+    /// Remember for the next run that its server refuses a hold.
+    RememberRefusal { service: usize },
+    /// See who listens where; answered by [`Event::Listening`].
+    LookForListeners,
     /// All services are ready.
     StackReady,
     /// Tell the user.
@@ -174,6 +193,8 @@ struct Life {
     changed: Option<Instant>,
     /// Why the last probe found it not ready.
     not_ready: Option<String>,
+    /// What is known of where it listens.
+    whereabouts: Whereabouts,
 }
 
 /// The state of all services of a run.
@@ -183,6 +204,8 @@ pub(super) struct State {
     /// Why the stack is being stopped; none while it is not.
     ending: Option<Outcome>,
     is_stack_ready: bool,
+    /// When to see next who listens where; none while that is settled.
+    next_look: Option<Instant>,
     actions: Vec<Action>,
 }
 
@@ -199,11 +222,13 @@ impl State {
             ends: VecDeque::new(),
             changed: None,
             not_ready: None,
+            whereabouts: Whereabouts::default(),
         };
         Self {
             lives: specs.into_iter().map(life).collect(),
             ending: None,
             is_stack_ready: false,
+            next_look: None,
             actions: Vec::new(),
         }
     }
@@ -226,6 +251,8 @@ impl State {
             Event::Group { service, generation, is_empty } => {
                 self.group(service, generation, is_empty, now);
             }
+            Event::Refused { service, generation } => self.refused(service, generation, now),
+            Event::Listening { found } => self.listening(&found, now),
             Event::Changed { service } => self.lives[service].changed = Some(now),
             Event::Shutdown(request) => self.shutdown(request, now),
             Event::Tick => {}
@@ -236,7 +263,7 @@ impl State {
 
     /// When to step next even if nothing happens.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.lives.iter().flat_map(Life::deadlines).flatten().min()
+        self.lives.iter().flat_map(Life::deadlines).flatten().chain(self.next_look).min()
     }
 
     /// How the run ended; none while a service may still do something.
@@ -317,6 +344,7 @@ impl State {
             Phase::Starting { .. } | Phase::Ready { .. } => {
                 // What its program has left behind would keep the port.
                 self.actions.push(Action::Kill { service, generation });
+                self.hold_again(service);
                 self.ended_by_itself(service, exit, now);
             }
             Phase::Waiting | Phase::Pausing { .. } | Phase::Over { .. } | Phase::Stopped => {}
@@ -384,6 +412,8 @@ impl State {
         let life = &mut self.lives[service];
         let name = life.spec.name.clone();
         self.actions.push(Action::Tell(Notice::Stopped { service: name }));
+        self.hold_again(service);
+        let life = &mut self.lives[service];
         match then {
             Then::Stay => life.phase = Phase::Stopped,
             Then::Fail => life.phase = Phase::Over { failed: true },
@@ -444,6 +474,7 @@ impl State {
         for service in 0..self.lives.len() {
             self.due(service, now);
         }
+        self.look_around(now);
         if self.ending.is_some() {
             self.stop_next(now);
         } else {
@@ -492,7 +523,8 @@ impl State {
         let life = &mut self.lives[service];
         let timeout = life.spec.ready_timeout;
         let why = life.not_ready.take().unwrap_or_else(|| "no probe was answered".to_owned());
-        let reason = format!("it was not ready within {timeout:?}: {why}");
+        let elsewhere = life.whereabouts.elsewhere();
+        let reason = format!("it was not ready within {timeout:?}: {why}{elsewhere}");
         let hint = "a longer `timeout` in its `ready` gives it more time";
         self.begin_stop(service, Then::Fail, now);
         self.fail(service, reason, Some(hint.to_owned()));
@@ -565,10 +597,14 @@ impl State {
             life.restarts += u32::from(life.generation > 0);
             life.generation += 1;
             life.not_ready = None;
+            life.whereabouts.begin(now);
             life.phase = Phase::Starting {
                 since: now,
                 next_probe: life.spec.is_probed.then_some(now + PROBE_PAUSE),
             };
+            if life.spec.is_until_spawn {
+                self.actions.push(Action::ReleasePort { service });
+            }
             self.actions.push(Action::Start { service, generation: life.generation });
         }
     }
@@ -602,6 +638,8 @@ impl Life {
         }
     }
 }
+
+mod whereabouts;
 
 #[cfg(test)]
 mod model;

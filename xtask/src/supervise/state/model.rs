@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use portman::port::Port;
+
 use super::{Action, Answer, Event, Exit, KILL_WAIT, Outcome, Spec, State};
 use crate::config::Restart;
 use crate::notice::{Notice, RestartReason};
@@ -35,11 +37,13 @@ fn whatever_happens_the_rules_hold_and_the_run_ends() {
         "late probe",
         "not ready",
         "not started",
+        "refused",
         "requested",
         "restarted",
         "several starts",
         "stack ready",
         "stale",
+        "wrong port",
     ];
     assert_eq!(seen, BTreeSet::from(expected));
 }
@@ -83,6 +87,10 @@ struct Child {
     asked: Asked,
     is_unkillable: bool,
     is_probed_now: bool,
+    /// Its port is not held.
+    is_released: bool,
+    /// It listens on a port that is not its own.
+    is_elsewhere: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -262,6 +270,19 @@ impl World {
                 let after = self.random.below(3);
                 self.hear_in(after, Event::Group { service, generation, is_empty });
             }
+            Action::ReleasePort { service } => {
+                assert!(!self.children[service].is_live(), "released for a start, not before");
+                self.children[service].is_released = true;
+            }
+            Action::HoldPort { service } => self.children[service].is_released = false,
+            Action::RememberRefusal { service } => {
+                self.specs[service].is_until_spawn = true;
+                self.seen.insert("refused");
+            }
+            Action::LookForListeners => {
+                let found = self.listening();
+                self.hear_in(0, Event::Listening { found });
+            }
             Action::StackReady => {
                 assert!(!self.is_stack_ready && self.was_ready.iter().all(|ready| *ready));
                 self.is_stack_ready = true;
@@ -280,12 +301,17 @@ impl World {
         if generation > 1 {
             self.seen.insert("restarted");
         }
+        let is_refused = self.specs[service].is_until_spawn;
+        assert_eq!(old.is_released, is_refused, "seed {}: released if need be", self.seed);
         let is_unkillable = self.random.percent(2);
+        let is_elsewhere = self.random.percent(10);
         let starts = self.random.percent(97);
         self.children[service] = Child {
             generation,
             runs: if starts { Runs::Program } else { Runs::Nothing },
             is_unkillable,
+            is_released: is_refused,
+            is_elsewhere,
             ..Child::default()
         };
         let after = self.random.below(3);
@@ -295,12 +321,24 @@ impl World {
             return self.hear_in(after, Event::NotStarted { service, generation, reason, hint });
         }
         self.hear_in(after, Event::Started { service, generation, pid: 1 });
+        if self.random.percent(10) {
+            self.hear_in(after + 2, Event::Refused { service, generation });
+        }
         if self.random.percent(70) {
             let longest = self.random.one_of(&[10, 500, 5_000, 60_000]);
             let life = 3 + self.random.below(longest);
             let exit = self.random.one_of(&[Exit::Code(0), Exit::Code(1), Exit::Signal(11)]);
             self.dies_in(life, service, generation, exit);
         }
+    }
+
+    fn listening(&self) -> Vec<(usize, Port)> {
+        let listens = |(service, child): (usize, &Child)| {
+            let own = self.specs[service].port?;
+            let port = if child.is_elsewhere { Port::new(9000)? } else { own };
+            child.is_live().then_some((service, port))
+        };
+        self.children.iter().enumerate().filter_map(listens).collect()
     }
 
     fn kill(&mut self, service: usize, generation: u32) {
@@ -357,6 +395,7 @@ impl World {
             Notice::Restarting { reason: RestartReason::Changed, .. } => {
                 self.seen.insert("changed");
             }
+            Notice::WrongPort { .. } => drop(self.seen.insert("wrong port")),
             Notice::CrashLooped { .. } => drop(self.seen.insert("crash loop")),
             Notice::Failed { reason, .. } if reason.contains("not ready within") => {
                 self.seen.insert("not ready");
@@ -398,11 +437,12 @@ impl World {
         let service = usize::try_from(self.random.below(self.specs.len() as u64)).unwrap();
         let Some(generation) = self.children[service].generation.checked_sub(1) else { return };
         let (reason, hint) = (String::new(), String::new());
-        let event = match self.random.below(5) {
+        let event = match self.random.below(6) {
             0 => Event::Exited { service, generation, exit: Exit::Code(1) },
             1 => Event::Group { service, generation, is_empty: true },
             2 => Event::Probed { service, generation, answer: Answer::Ready },
             3 => Event::NotStarted { service, generation, reason, hint },
+            4 => Event::Refused { service, generation },
             _ => Event::Started { service, generation, pid: 1 },
         };
         self.tick();
@@ -440,7 +480,13 @@ fn spec(place: usize, random: &mut Random) -> Spec {
         restart: random.one_of(&[Restart::Never, Restart::OnFailure, Restart::Always]),
         grace: Duration::from_millis(random.one_of(&[0, 50, 1_000, 10_000])),
         is_watched: random.percent(40),
+        port: random.percent(70).then(|| port(place)).flatten(),
+        is_until_spawn: random.percent(10),
     }
+}
+
+fn port(place: usize) -> Option<Port> {
+    Port::new(8000 + u16::try_from(place).unwrap())
 }
 
 /// What comes from outside: changes of files, and one to four requests to end.

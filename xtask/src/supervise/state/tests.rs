@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use portman::port::Port;
+
 use super::{Action, Answer, Event, Exit, Spec, State};
 use crate::config::Restart;
-use crate::notice::{Notice, RestartReason};
+use crate::notice::{Notice, RestartReason, listed};
 use crate::sys::Request;
 
 fn service(name: &str, depends_on: &[usize]) -> Spec {
@@ -16,7 +18,14 @@ fn service(name: &str, depends_on: &[usize]) -> Spec {
         restart: Restart::OnFailure,
         grace: Duration::from_secs(10),
         is_watched: false,
+        port: None,
+        is_until_spawn: false,
     }
+}
+
+/// A service that is given a port.
+fn on_port(name: &str, port: u16) -> Spec {
+    Spec { port: Port::new(port), ..service(name, &[]) }
 }
 
 /// A service that is ready as soon as it has started.
@@ -61,9 +70,11 @@ impl Play {
     fn event(&self, happens: &str) -> Event {
         let mut words = happens.split([' ', '#']);
         let verb = words.next().unwrap();
-        let service =
-            words.next().map_or(0, |name| self.names.iter().position(|n| n == name).unwrap());
-        let generation = words.next().map_or(0, |number| number.parse().unwrap());
+        let service = words
+            .next()
+            .and_then(|name| self.names.iter().position(|known| known == name))
+            .unwrap_or_default();
+        let generation = words.next().and_then(|number| number.parse().ok()).unwrap_or_default();
         let exited = |exit| Event::Exited { service, generation, exit };
         match verb {
             "begin" | "tick" => Event::Tick,
@@ -83,6 +94,17 @@ impl Play {
             "dies" => exited(Exit::Signal(9)),
             "empty" => Event::Group { service, generation, is_empty: true },
             "busy" => Event::Group { service, generation, is_empty: false },
+            "refused" => Event::Refused { service, generation },
+            "listens" => {
+                // `listens api@8000 web@9000`
+                let pairs =
+                    happens.split_whitespace().skip(1).map(|pair| pair.split_once('@').unwrap());
+                let found = pairs.map(|(name, port)| {
+                    let service = self.names.iter().position(|known| known == name).unwrap();
+                    (service, Port::new(port.parse().unwrap()).unwrap())
+                });
+                Event::Listening { found: found.collect() }
+            }
             "changed" => Event::Changed { service },
             "ctrl-c" => Event::Shutdown(Request::Interrupt),
             "sigterm" => Event::Shutdown(Request::Terminate),
@@ -108,6 +130,10 @@ impl Play {
             Action::LookForGroup { service, generation } => {
                 format!("look {}", life(service, generation))
             }
+            Action::ReleasePort { service } => format!("release {}", self.names[*service]),
+            Action::HoldPort { service } => format!("hold {}", self.names[*service]),
+            Action::RememberRefusal { service } => format!("remember {}", self.names[*service]),
+            Action::LookForListeners => "look around".to_owned(),
             Action::StackReady => "stack ready".to_owned(),
             Action::Tell(notice) => return told(notice),
         })
@@ -120,7 +146,15 @@ fn told(notice: &Notice) -> Option<String> {
         Notice::Restarting { service, reason: RestartReason::Ended, delay } => {
             format!("{service} again in {delay:?}")
         }
-        Notice::Restarting { service, .. } => format!("{service} has changed"),
+        Notice::Restarting { service, reason: RestartReason::Changed, .. } => {
+            format!("{service} has changed")
+        }
+        Notice::Restarting { service, reason: RestartReason::Refused, .. } => {
+            format!("{service} refuses a hold")
+        }
+        Notice::WrongPort { service, listens, .. } => {
+            format!("{service} is on {}", listed(listens))
+        }
         Notice::CrashLooped { service } => format!("{service} crash-loops"),
         Notice::Failed { service, reason, .. } => format!("{service} failed: {reason}"),
         Notice::Stopping { reason } => format!("stopping: {reason}"),
@@ -751,4 +785,94 @@ fn a_service_that_ends_while_its_dependants_stop_does_not_start_again() {
              11 empty api#1   → api stopped, over: Requested(Interrupt)",
         );
     }
+}
+
+#[test]
+fn a_service_that_ignores_its_port_is_told_with_the_one_it_has_and_is_never_ready() {
+    check(
+        &[Spec { ready_timeout: Duration::from_millis(1_600), ..on_port("api", 8000) }],
+        "   0 begin            → start api#1
+            0 started api#1    →
+           50 tick             → probe api#1
+          250 tick             → look around
+          251 listens api@8080 →
+          500 tick             → look around
+          501 listens api@8080 →
+          750 tick             → look around
+         1000 tick             → look around
+         1250 tick             → look around
+         1251 listens api@8080 → api is on 8080
+         1500 tick             → look around
+         1501 listens api@8080 →
+         1600 tick             → terminate api#1, api failed: it was not ready within 1.6s: \
+no probe was answered; it listens on 8080, stopping: api failed
+         1601 ends api#1       → look api#1
+         1601 empty api#1      → api stopped, over: Failed",
+    );
+}
+
+#[test]
+fn a_debuggers_port_that_opens_first_is_not_told() {
+    check(
+        &[on_port("api", 8000)],
+        "  0 begin                     → start api#1
+           0 started api#1             →
+          50 tick                      → probe api#1
+         250 tick                      → look around
+         251 listens api@9229          →
+         500 tick                      → look around
+         501 listens api@8000 api@9229 →
+         510 ready api#1               → api ready in 510ms, stack ready
+         750 tick                      → look around
+        1000 tick                      → look around",
+    );
+}
+
+#[test]
+fn a_service_that_takes_anothers_port_is_told_even_beside_its_own() {
+    let web = Spec { is_probed: false, ..on_port("web", 5173) };
+    let api = Spec { is_probed: false, ..on_port("api", 8000) };
+    check(
+        &[web, api],
+        "   0 begin                                → start web#1, start api#1
+            0 started web#1                        →
+            0 started api#1                        → stack ready
+          250 tick                                 → look around
+          251 listens web@5173 web@8000 web@24678  →
+          500 tick                                 → look around
+          750 tick                                 → look around
+         1000 tick                                 → look around
+         1250 tick                                 → look around
+         1251 listens web@5173 web@8000 web@24678  → web is on 8000",
+    );
+}
+
+#[test]
+fn who_listens_where_is_asked_until_10_s_after_a_start() {
+    let mut play = Play::new(&[Spec { is_probed: false, ..on_port("api", 8000) }]);
+    play.at(0, "begin");
+    play.at(0, "started api#1");
+    for look in 1..40 {
+        assert_eq!(play.at(look * 250, "tick"), "look around");
+    }
+    assert_eq!(play.at(10_000, "tick"), "");
+    assert_eq!(play.state.next_deadline(), None);
+}
+
+#[test]
+fn a_server_that_refuses_a_hold_gets_its_port_as_it_starts_and_it_is_held_between() {
+    check(
+        &[on_port("api", 8000)],
+        "   0 begin         → start api#1
+            0 started api#1 →
+           20 refused api#1 → remember api, api refuses a hold, terminate api#1
+           21 fails api#1   → look api#1
+           22 empty api#1   → api stopped, hold api, release api, start api#2
+           22 started api#2 →
+           30 refused api#2 →
+           72 tick          → probe api#2
+           80 ready api#2   → api ready in 58ms, stack ready
+           90 dies api#2    → kill api#2, hold api, api again in 500ms
+          590 tick          → release api, start api#3",
+    );
 }
