@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use portman::port::{Port, PortRange};
+use serde::Deserialize;
 
 /// One command brings the stack of this repository up, and takes it down again.
 #[derive(Debug, Parser)]
@@ -39,12 +40,34 @@ pub struct Where {
     pub config: Option<PathBuf>,
 }
 
+/// What to do when the port that a service would like is taken.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnConflict {
+    /// Take another port
+    #[default]
+    #[serde(alias = "use_alternative")]
+    #[value(alias = "use_alternative")]
+    Alternative,
+    /// Stop the process that has it if that is safe, else take another port
+    #[serde(alias = "kill_process")]
+    #[value(alias = "kill_process")]
+    Kill,
+    /// Leave the service, and those that depend on it, out
+    Skip,
+    /// Ask, on a terminal; else take another port
+    Ask,
+}
+
 /// Flags of `dev`.
 #[derive(Debug, Args)]
 pub struct Dev {
     /// Which stack.
     #[command(flatten)]
     pub place: Where,
+    /// What to do when a port is taken; `on-conflict` in dev.toml says the default
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub on_conflict: Option<OnConflict>,
     /// Print the plan and the diffs; start and write nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -87,8 +110,23 @@ pub struct PortsOfStack {
     #[command(flatten)]
     pub place: Where,
     /// Print one JSON object
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["fix", "undo"])]
     pub json: bool,
+    /// Settle every conflict, and write the outcome into the config files and dev.toml for good
+    #[arg(long)]
+    pub fix: bool,
+    /// Put back what the last --fix wrote
+    #[arg(long, conflicts_with_all = ["fix", "on_conflict", "dry_run", "yes"])]
+    pub undo: bool,
+    /// With --fix: what to do when a port is taken
+    #[arg(long, value_enum, value_name = "HOW", requires = "fix")]
+    pub on_conflict: Option<OnConflict>,
+    /// With --fix: print the diffs; stop and write nothing
+    #[arg(long, requires = "fix")]
+    pub dry_run: bool,
+    /// With --fix: answer every question with yes
+    #[arg(long, requires = "fix")]
+    pub yes: bool,
 }
 
 /// What `ports` does with single ports.

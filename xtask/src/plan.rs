@@ -7,7 +7,7 @@ use portman::patch::{Edit, Format};
 use portman::port::Port;
 use portman::restore::FilePatch;
 
-use crate::config::{Patch, PortWish, Ready, Service, Setup, Stack, variable};
+use crate::config::{Host, Patch, PortWish, Ready, Service, Setup, Stack, variable};
 use crate::marks::{Marks, SERVICE_VARIABLE, VARIABLE};
 use crate::template::expand;
 
@@ -91,19 +91,26 @@ fn launch(
 
 /// The value of a template name, seen from the service at `place`.
 fn value(stack: &Stack, ports: &[Option<Port>], place: usize, name: &str) -> Option<String> {
-    let (place, name) = match name.split_once('.') {
-        Some((service, name)) => {
-            (stack.services.iter().position(|other| other.name == service)?, name)
-        }
-        None => (place, name),
+    let ((host, port), name) = match name.split_once('.') {
+        Some((service, name)) => (address(stack, ports, service)?, name),
+        None => ((stack.services[place].host, ports[place]), name),
     };
-    let host = stack.services[place].host;
     match name {
-        "port" => ports[place].map(|port| port.to_string()),
+        "port" => port.map(|port| port.to_string()),
         "host" => Some(host.to_string()),
-        "url" => ports[place].map(|port| host.url(port)),
+        "url" => port.map(|port| host.url(port)),
         _ => None,
     }
+}
+
+/// Where a service is. One that is left out of the run is where it would like to be: somebody has that port.
+fn address(stack: &Stack, ports: &[Option<Port>], name: &str) -> Option<(Host, Option<Port>)> {
+    let of = |services: &[Service]| services.iter().position(|service| service.name == name);
+    if let Some(place) = of(&stack.services) {
+        return Some((stack.services[place].host, ports[place]));
+    }
+    let service = &stack.left_out[of(&stack.left_out)?];
+    Some((service.host, service.port.and_then(PortWish::preferred)))
 }
 
 /// What every service gets.
@@ -121,11 +128,11 @@ fn shared_variables(
         variables.insert("FORCE_COLOR".to_owned(), "1".to_owned());
         variables.insert("CLICOLOR_FORCE".to_owned(), "1".to_owned());
     }
-    for (service, port) in stack.services.iter().zip(ports) {
-        let Some(port) = *port else { continue };
+    for service in stack.services.iter().chain(&stack.left_out) {
+        let Some((host, Some(port))) = address(stack, ports, &service.name) else { continue };
         let name = variable(&service.name);
         variables.insert(format!("{name}_PORT"), port.to_string());
-        variables.insert(format!("{name}_URL"), service.host.url(port));
+        variables.insert(format!("{name}_URL"), host.url(port));
     }
     variables
 }
@@ -211,6 +218,7 @@ mod tests {
 
     use super::{Plan, Surroundings, plan};
     use crate::config::{Host, Patch, PortWish, Ready, Restart, Service, Signal, Stack, Stop};
+    use crate::flags::OnConflict;
     use crate::marks::Marks;
 
     /// A service on the port it prefers, 0 being any; it has the command `run`.
@@ -250,9 +258,31 @@ mod tests {
     /// The plan of a backend that prefers 8000 and a frontend that prefers 5173, each on the port it got.
     fn planned(backend: Service, frontend: Service, ports: [u16; 2]) -> Plan {
         let services = vec![backend, frontend];
-        let stack = Stack { root: "/stack".into(), pool: Pool::default(), services };
+        let stack = stack_of(services);
         let surroundings = surroundings(false);
         plan(&stack, &ports.map(Port::new), &surroundings)
+    }
+
+    fn stack_of(services: Vec<Service>) -> Stack {
+        Stack {
+            root: "/stack".into(),
+            on_conflict: OnConflict::default(),
+            pool: Pool::default(),
+            services,
+            left_out: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_service_that_is_left_out_is_where_it_would_like_to_be() {
+        let env = texts([("API", "{backend.url}")]);
+        let services = vec![service("backend", 8000), Service { env, ..service("web", 5173) }];
+        let stack = stack_of(services).without(&["backend".to_owned()]);
+        let plan = plan(&stack, &[Port::new(5173)], &surroundings(false));
+        assert_eq!(plan.launches.len(), 1);
+        for name in ["API", "BACKEND_URL"] {
+            assert_eq!(plan.launches[0].env[name], "http://localhost:8000");
+        }
     }
 
     fn texts<const N: usize>(pairs: [(&str, &str); N]) -> BTreeMap<String, String> {
@@ -288,7 +318,7 @@ mod tests {
     #[test]
     fn colour_is_forced_only_where_we_have_it() {
         let services = vec![service("web", 5173)];
-        let stack = Stack { root: "/stack".into(), pool: Pool::default(), services };
+        let stack = stack_of(services);
         for has_colour in [true, false] {
             let surroundings = surroundings(has_colour);
             let plan = plan(&stack, &[Port::new(5173)], &surroundings);

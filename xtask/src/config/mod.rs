@@ -16,7 +16,7 @@ use portman::port::Port;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::{Failure, Kind};
-use crate::flags::Where;
+use crate::flags::{OnConflict, Where};
 pub(crate) use parse::is_wild;
 use parse::parse;
 
@@ -28,10 +28,14 @@ pub const FILE: &str = "dev.toml";
 pub struct Stack {
     /// The folder of dev.toml, absolute; the checkout.
     pub root: PathBuf,
-    /// Where to look for a port when a preferred one is taken.
+    /// What to do when a preferred port is taken.
+    pub on_conflict: OnConflict,
+    /// Where to look for a port then.
     pub pool: Pool,
     /// The services; each comes after those it depends on.
     pub services: Vec<Service>,
+    /// Services that are left out of a run; others may still name their ports.
+    pub left_out: Vec<Service>,
 }
 
 impl Stack {
@@ -42,6 +46,27 @@ impl Stack {
             Some(Request { service: service.name.clone(), preferred })
         };
         self.services.iter().filter_map(request).collect()
+    }
+
+    /// The stack without these services and those that depend on them.
+    #[must_use]
+    pub fn without(self, names: &[String]) -> Self {
+        let mut is_out: Vec<bool> = Vec::with_capacity(self.services.len());
+        for service in &self.services {
+            let needs_one = service.depends_on.iter().any(|need| is_out[*need]);
+            is_out.push(needs_one || names.contains(&service.name));
+        }
+        let place = |old: &usize| is_out[..*old].iter().filter(|is_out| !**is_out).count();
+        let (mut services, mut left_out) = (Vec::new(), self.left_out);
+        for (mut service, is_out) in self.services.into_iter().zip(&is_out) {
+            if *is_out {
+                left_out.push(service);
+            } else {
+                service.depends_on = service.depends_on.iter().map(place).collect();
+                services.push(service);
+            }
+        }
+        Self { services, left_out, ..self }
     }
 }
 
@@ -273,4 +298,50 @@ pub fn load(place: &Where) -> anyhow::Result<Stack> {
         Failure::new(Kind::Usage, Failure::chain(&error), "name a file that describes the stack")
     })?;
     Ok(parse(Path::new(file.file_name().unwrap_or_default()), checkout(&file), &text)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::Stack;
+    use super::parse::parse;
+
+    fn stack() -> Stack {
+        let text = "
+            [services]
+            db = { command = \"x\" }
+            api = { command = \"x\", depends-on = [\"db\"] }
+            docs = { command = \"x\" }
+            web = { command = \"x\", depends-on = [\"docs\", \"api\"] }
+            site = { command = \"x\", depends-on = [\"docs\"] }";
+        parse(Path::new("dev.toml"), Path::new("/"), text).unwrap()
+    }
+
+    #[test]
+    fn what_depends_on_a_service_that_is_left_out_is_left_out_too() {
+        for (out, left_out, left) in [
+            (&[][..], "", "db api(db) docs web(docs api) site(docs)"),
+            (&["site"], "site", "db api(db) docs web(docs api)"),
+            (&["db"], "db api web", "docs site(docs)"),
+            (&["api", "docs"], "api docs web site", "db"),
+        ] {
+            let names: Vec<String> = out.iter().map(|&name| name.to_owned()).collect();
+            let stack = stack().without(&names);
+            let name = |place: &usize| stack.services[*place].name.as_str();
+            let shown = stack.services.iter().map(|service| {
+                let needs: Vec<&str> = service.depends_on.iter().map(name).collect();
+                let needs = needs.join(" ");
+                if needs.is_empty() {
+                    service.name.clone()
+                } else {
+                    format!("{}({needs})", service.name)
+                }
+            });
+            assert_eq!(shown.collect::<Vec<_>>().join(" "), left);
+            let out: Vec<&str> =
+                stack.left_out.iter().map(|service| service.name.as_str()).collect();
+            assert_eq!(out.join(" "), left_out);
+        }
+    }
 }

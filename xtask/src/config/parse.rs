@@ -16,6 +16,7 @@ use super::{
     EXAMPLE, Host, Patch, PortWish, Ready, Restart, Service, Setup, Signal, Stack, Stop, variable,
 };
 use crate::failure::Failure;
+use crate::flags::OnConflict;
 use crate::template::expand;
 
 /// Reads the text of a dev.toml; `shown` is its name in errors.
@@ -23,7 +24,8 @@ pub(super) fn parse(shown: &Path, root: &Path, text: &str) -> Result<Stack, Fail
     let source = Source::new(shown, text);
     let document = source.parse()?;
     let top = Table::new(&source, document.as_table(), "dev.toml");
-    let pool = top.get("ports").map(|ports| pool(&ports)).transpose()?.unwrap_or_default();
+    let (pool, on_conflict) =
+        top.get("ports").map(|ports| read_ports(&ports)).transpose()?.unwrap_or_default();
     let Some(services) = top.get("services") else {
         // Perhaps they are there, under another name.
         top.finish()?;
@@ -65,7 +67,8 @@ pub(super) fn parse(shown: &Path, root: &Path, text: &str) -> Result<Stack, Fail
             table.key_error(&named.service.name, message, hint)
         })?;
     }
-    Ok(Stack { root: root.to_owned(), pool, services: in_order(named)? })
+    let (root, services) = (root.to_owned(), in_order(named)?);
+    Ok(Stack { root, on_conflict, pool, services, left_out: Vec::new() })
 }
 
 /// A template that asks for the port of a service without one has no value.
@@ -101,7 +104,7 @@ fn check_port(service: &Service, others: &[Named<'_>]) -> Result<(), String> {
     }
 }
 
-fn pool(ports: &Value<'_>) -> Result<Pool, Failure> {
+fn read_ports(ports: &Value<'_>) -> Result<(Pool, OnConflict), Failure> {
     let table = ports.table("[ports]")?;
     let mut pool = Pool::default();
     if let Some(nearby) = table.get("nearby") {
@@ -111,8 +114,9 @@ fn pool(ports: &Value<'_>) -> Result<Pool, Failure> {
         let range = |range: &Value<'_>| range.parsed("write it like \"8000-8099\"");
         pool.ranges = ranges.items()?.iter().map(range).collect::<Result<_, _>>()?;
     }
+    let on_conflict = table.get("on-conflict").map(|how| how.word()).transpose()?;
     table.finish()?;
-    Ok(pool)
+    Ok((pool, on_conflict.unwrap_or_default()))
 }
 
 /// A service name becomes part of a variable's name: `WEB_PORT`.
@@ -402,6 +406,7 @@ mod tests {
         Host, Patch, PortWish, Ready, Restart, Service, Setup, Signal, Stack, Stop,
     };
     use crate::failure::{Failure, Kind};
+    use crate::flags::OnConflict;
 
     fn fixtures() -> PathBuf {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/config");
@@ -491,7 +496,8 @@ mod tests {
         let stack = parse_fixture(&fixtures().join("valid/minimal.toml")).unwrap();
         let root = fixtures().join("root");
         let services = vec![web(&root)];
-        assert_eq!(stack, Stack { root, pool: Pool::default(), services });
+        let (on_conflict, pool) = (OnConflict::Alternative, Pool::default());
+        assert_eq!(stack, Stack { root, on_conflict, pool, services, left_out: Vec::new() });
     }
 
     #[test]
@@ -550,7 +556,8 @@ mod tests {
             },
         ];
         let ranges = ["8000-8009", "9000-9000"].map(|range| range.parse().unwrap()).into();
-        assert_eq!(stack, Stack { root, pool: Pool { nearby: 5, ranges }, services });
+        let (on_conflict, pool) = (OnConflict::Kill, Pool { nearby: 5, ranges });
+        assert_eq!(stack, Stack { root, on_conflict, pool, services, left_out: Vec::new() });
     }
 
     #[test]
