@@ -157,6 +157,11 @@ impl Patches {
         Ok(patches)
     }
 
+    /// Leaves the files as they are now, for good. The journal stays, for [`recover`] by whoever changes their mind.
+    pub fn keep(mut self) {
+        self.files.clear();
+    }
+
     /// Puts the files back.
     ///
     /// # Errors
@@ -353,6 +358,16 @@ mod tests {
         assert!(matches!(outcome(kept), Outcome::Conflict));
         assert_eq!(read(&file).unwrap(), edited);
         assert!(!journal.exists());
+    }
+
+    #[test]
+    fn what_is_kept_stays_and_can_still_be_put_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, journal, patches) = patched(folder.path());
+        patches.keep();
+        assert_eq!(read(&file).unwrap(), AFTER);
+        assert!(matches!(outcome(recover(&journal).unwrap()), Outcome::Restored));
+        assert_eq!(read(&file).unwrap(), BEFORE);
     }
 
     #[test]

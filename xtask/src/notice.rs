@@ -183,6 +183,11 @@ pub enum RestartReason {
     Refused,
 }
 
+/// What became of a value: `8000 → 8001`, `new → 8001`.
+pub fn became(change: &Change) -> String {
+    format!("{} → {}", change.old.as_deref().unwrap_or("new"), change.new)
+}
+
 /// Ports in a sentence: `5174 and 5175`.
 pub fn listed(ports: &[Port]) -> String {
     let words: Vec<String> = ports.iter().map(Port::to_string).collect();

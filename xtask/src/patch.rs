@@ -3,11 +3,12 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
-use portman::patch::{Edit, Format};
+use portman::patch::{Change, Edit, Format};
 use portman::restore::{self, FileChange, FilePatch};
 
 use crate::failure::{Failure, Kind};
 use crate::flags::{self, Where};
+use crate::notice::became;
 use crate::recover::recover;
 use crate::session;
 use crate::ui::Ui;
@@ -55,10 +56,9 @@ fn format(file: &Path) -> Result<Format, Failure> {
     })
 }
 
-fn summary(shown: &str, change: &FileChange) -> String {
-    let line = |change: &portman::patch::Change| {
-        let old = change.old.as_deref().unwrap_or("new");
-        format!("{shown}:{}  {} {old} → {}\n", change.line, change.key, change.new)
-    };
+/// One line a value: `config.json:4  server.port 8000 → 8001`.
+pub fn summary(shown: &str, change: &FileChange) -> String {
+    let line =
+        |change: &Change| format!("{shown}:{}  {} {}\n", change.line, change.key, became(change));
     change.changes.iter().map(line).collect()
 }

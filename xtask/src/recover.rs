@@ -47,11 +47,26 @@ fn tell_recovered(recovered: &Recovered, ui: &mut Ui) {
     }
 }
 
-/// Tells what has become of files that were to be put back.
+/// Tells what has become of the files of a killed run.
 ///
 /// # Errors
-/// When one was not.
+/// When one was not put back.
 pub fn tell_restored(restored: &[Restored], checkout: &Path, ui: &mut Ui) -> anyhow::Result<()> {
+    let left = tell_outcomes(restored, checkout, ui);
+    if left.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Kind::File,
+        format!("{} could not be put back; the original is kept in our records", left.join(", ")),
+        "set the value by hand to what it was and run `cargo xtask restore`, or keep the file as it is with \
+         `cargo xtask restore --keep-edits`",
+    )
+    .into())
+}
+
+/// Tells what has become of files that were to be put back, and names those that were not.
+pub fn tell_outcomes(restored: &[Restored], checkout: &Path, ui: &mut Ui) -> Vec<String> {
     let mut left = Vec::new();
     for Restored { path, outcome } in restored {
         let file = relative(path, checkout);
@@ -66,16 +81,7 @@ pub fn tell_restored(restored: &[Restored], checkout: &Path, ui: &mut Ui) -> any
             Outcome::Failed(error) => not_restored(file, &Failure::chain(error)),
         });
     }
-    if left.is_empty() {
-        return Ok(());
-    }
-    Err(Failure::new(
-        Kind::File,
-        format!("{} could not be put back; the original is kept in our records", left.join(", ")),
-        "set the value by hand to what it was and run `cargo xtask restore`, or keep the file as it is with \
-         `cargo xtask restore --keep-edits`",
-    )
-    .into())
+    left
 }
 
 fn not_restored(file: String, reason: &str) -> Notice {

@@ -78,6 +78,10 @@ impl Home {
         self.0.join("journal.json")
     }
 
+    fn fixes(&self) -> PathBuf {
+        self.0.join("fixes")
+    }
+
     /// Was there a run that has not put everything back?
     fn has_traces(&self) -> bool {
         self.record().exists() || self.journal().exists()
@@ -164,6 +168,11 @@ impl Session {
     /// Where the originals of patched files are kept.
     pub fn journal(&self) -> PathBuf {
         self.home.journal()
+    }
+
+    /// The folder of what was written for good, each with how to undo it. Recovery never reads it.
+    pub fn fixes(&self) -> PathBuf {
+        self.home.fixes()
     }
 
     /// The file that stands while the setup of `service` has not ended well.

@@ -9,7 +9,7 @@ use portman::report::{OwnerReport, PortReport, Report, Word};
 use serde::Serialize;
 
 use crate::failure::Failure;
-use crate::notice::{Address, Notice, RestartReason, VERSION, listed};
+use crate::notice::{Address, Notice, RestartReason, VERSION, became, listed};
 
 /// How to print.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,9 +98,8 @@ impl Ui {
         match notice {
             Notice::Error { message, hint } => self.error(message, hint.as_deref()),
             Notice::Patched { file, change } => {
-                let old = change.old.as_deref().unwrap_or("new");
                 let place = format!("{file}:{}", change.line);
-                self.patched.push([place, change.key.clone(), format!("{old} → {}", change.new)]);
+                self.patched.push([place, change.key.clone(), became(change)]);
             }
             Notice::Reserved { service, port, reason: Some(reason), .. } => {
                 self.moved.push((service.clone(), reason.clone()));
@@ -126,6 +125,21 @@ impl Ui {
     /// Text that is the answer itself: a diff, a value.
     pub fn print(&self, text: &str) {
         write(&mut io::stdout(), text.as_bytes());
+    }
+
+    /// Asks a person on a terminal; the answer without blanks around it. None where nobody can be asked.
+    pub fn ask(&self, question: &str) -> Option<String> {
+        let is_person = matches!(self.mode, Mode::Run | Mode::Answer)
+            && io::stdin().is_terminal()
+            && io::stderr().is_terminal();
+        if !is_person {
+            return None;
+        }
+        write(&mut io::stderr(), format!("{} {question} ", self.paint(YELLOW, "?")).as_bytes());
+        let mut line = String::new();
+        // At its end the input is closed: nobody answers any more.
+        io::stdin().read_line(&mut line).ok().filter(|read| *read > 0)?;
+        Some(line.trim().to_owned())
     }
 
     /// An answer: `text` for a person, `object` for a program. Both say the same.
