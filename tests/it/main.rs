@@ -15,6 +15,9 @@ mod template;
 /// The layers, and what may be used where.
 mod tidy;
 
+/// Services that do not listen where they should, and those that cannot listen over a hold.
+mod whereabouts;
+
 use tests::{Programs, Stage};
 
 const PROGRAMS: Programs = Programs {

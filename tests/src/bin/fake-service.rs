@@ -5,6 +5,7 @@
 //! - `--ignore-term`: SIGTERM does nothing from here on;
 //! - `--listen ADDRESS`: listens there and answers every http request with 200;
 //! - `--listen-env HOST NAME`: the same on the port that variable says;
+//! - `--listen-strictly HOST NAME`: the same without `SO_REUSEADDR`, as few servers do;
 //! - `--child ARGUMENTS… --`: starts a fake service of its own and leaves it alone;
 //! - `--wait-for FILE`: goes on once the file is there;
 //! - `--exit CODE`: ends with this code.
@@ -14,11 +15,13 @@
 #![expect(clippy::print_stdout, reason = "what it prints is what it is for")]
 
 use std::env;
-use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::thread;
+
+use rustix::net::{self, AddressFamily, SocketType, bind, socket};
 
 fn main() -> ExitCode {
     let mut words = env::args().skip(1);
@@ -31,11 +34,11 @@ fn main() -> ExitCode {
                 println!("{name}={}", env::var(&name).unwrap_or_default());
             }
             "--ignore-term" => tests::ignore_term(),
-            "--listen" => listen(&next()),
+            "--listen" => listen(&next(), |address| TcpListener::bind(address)),
             "--listen-env" => {
-                let (host, name) = (next(), next());
-                listen(&format!("{host}:{}", env::var(name).expect("the variable says a port")));
+                listen(&address(&next(), &next()), |address| TcpListener::bind(address));
             }
+            "--listen-strictly" => listen(&address(&next(), &next()), bind_strictly),
             "--child" => {
                 let arguments: Vec<String> =
                     words.by_ref().take_while(|word| word != "--").collect();
@@ -56,8 +59,21 @@ fn main() -> ExitCode {
     }
 }
 
-fn listen(address: &str) {
-    let listener = match TcpListener::bind(address) {
+fn address(host: &str, variable: &str) -> String {
+    format!("{host}:{}", env::var(variable).expect("the variable says a port"))
+}
+
+fn bind_strictly(address: &str) -> io::Result<TcpListener> {
+    let address: SocketAddr = address.parse().expect("an address with a port");
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let socket = socket(family, SocketType::STREAM, None)?;
+    bind(&socket, &address)?;
+    net::listen(&socket, 128)?;
+    Ok(socket.into())
+}
+
+fn listen(address: &str, bind: impl Fn(&str) -> io::Result<TcpListener>) {
+    let listener = match bind(address) {
         Ok(listener) => listener,
         Err(error) => {
             println!("cannot listen on {address}: {error}");
