@@ -50,6 +50,27 @@ pub enum Notice {
         /// Why it did not get that one; none when it did.
         reason: Option<String>,
     },
+    /// A process that had a service's port was stopped.
+    StoppedOwner {
+        /// The port.
+        port: Port,
+        /// The process.
+        pid: u32,
+        /// Its name.
+        name: String,
+    },
+    /// A service is left out of this run.
+    Skipped {
+        /// The service.
+        service: String,
+        /// Why.
+        reason: String,
+    },
+    /// Ports were written into files for good.
+    Fixed {
+        /// How many files.
+        files: usize,
+    },
     /// A setup command started.
     Setup {
         /// The service.

@@ -252,6 +252,16 @@ fn sentence(notice: &Notice) -> Option<(&'static str, String)> {
         }
         Notice::NotRestored { file, reason } => (RED, format!("{file} was not put back: {reason}")),
         Notice::Warning { message } => (YELLOW, format!("warning: {message}")),
+        Notice::StoppedOwner { port, pid, name } => {
+            (YELLOW, format!("stopped {name} (pid {pid}), which had port {port}"))
+        }
+        Notice::Skipped { service, reason } => {
+            (YELLOW, format!("{service} is left out: {reason}"))
+        }
+        Notice::Fixed { files } => {
+            let files = if *files == 1 { "1 file" } else { &format!("{files} files") };
+            (GREEN, format!("{files} written for good; cargo xtask ports --undo takes that back"))
+        }
         Notice::Setup { service, command } => (DIM, format!("setting up {service}: {command}")),
         Notice::Ready { service, after } => {
             (GREEN, format!("{service} is ready ({:.1} s)", after.as_secs_f64()))
