@@ -3,14 +3,16 @@
 use std::env;
 use std::path::Path;
 
-use portman::allocate::{self, Allocation, Doubt, Request, Taken};
+use portman::allocate::{self, Allocation, Request, Taken};
+use portman::lease::{Book, Memory};
 use portman::port::Port;
-use portman::report::{block_reason, occupied_reason};
+use portman::report::{block_reason, doubt_reason, occupied_reason};
 use portman::restore::{self, FileChange, Patches};
 
 use crate::config::{self, Stack};
 use crate::environment::inherited;
 use crate::flags;
+use crate::memory;
 use crate::notice::Notice;
 use crate::plan::{Plan, Surroundings, plan};
 use crate::recover::{recover, relative, tell_restored};
@@ -29,7 +31,9 @@ pub fn dev(flags: &flags::Dev, ui: &mut Ui) -> anyhow::Result<Outcome> {
 
     let inbox = supervise::open_inbox()?;
     let session = Session::begin(&state, &stack.root)?;
-    let allocations = reserve(&stack, ui)?;
+    let memory = Book::read(&state)?.memory(&stack.root);
+    let allocations = reserve(&stack, &memory, ui)?;
+    memory::keep(&state, &stack.root, &memory, &allocations, ui)?;
     let plan = plan(&stack, &ports(&stack, &allocations), &surroundings(session.list(), ui));
     session.record(named_ports(&allocations))?;
     // A file that cannot be patched is told before anything takes its time.
@@ -72,7 +76,8 @@ fn up(run: &Run<'_>, ui: &mut Ui) -> anyhow::Result<Outcome> {
 /// As [`dev`], up to the first process.
 pub fn dry_run(flags: &flags::Dev, ui: &mut Ui) -> anyhow::Result<()> {
     let stack = config::load(&flags.place)?;
-    let allocations = reserve(&stack, ui)?;
+    let memory = memory::read(&session::state_dir()?, &stack.root, ui)?;
+    let allocations = reserve(&stack, &memory, ui)?;
     let plan = plan(&stack, &ports(&stack, &allocations), &surroundings(String::new(), ui));
     let changes = restore::prepare(&plan.patches)?;
     ui.print(&described(&plan, &changes, &stack.root));
@@ -87,16 +92,18 @@ fn tell_rest(stopped: usize, ui: &mut Ui) {
     }
 }
 
-fn reserve(stack: &Stack, ui: &mut Ui) -> anyhow::Result<Vec<Allocation>> {
+fn reserve(stack: &Stack, memory: &Memory, ui: &mut Ui) -> anyhow::Result<Vec<Allocation>> {
     let requests = stack.requests();
     for Request { service, preferred } in &requests {
         if let Some(port) = preferred
             && let Some(doubt) = allocate::doubt(*port)?
         {
-            ui.tell(&Notice::Warning { message: doubtful(service, *port, doubt) });
+            let reason = doubt_reason(doubt);
+            let message = format!("port {port} of `{service}` is a doubtful choice: {reason}");
+            ui.tell(&Notice::Warning { message });
         }
     }
-    let allocations = allocate::reserve(&requests, &stack.pool)?;
+    let allocations = allocate::reserve(&requests, &stack.pool, memory)?;
     for allocation in &allocations {
         ui.tell(&Notice::Reserved {
             service: allocation.service.clone(),
@@ -106,17 +113,6 @@ fn reserve(stack: &Stack, ui: &mut Ui) -> anyhow::Result<Vec<Allocation>> {
         });
     }
     Ok(allocations)
-}
-
-fn doubtful(service: &str, port: Port, doubt: Doubt) -> String {
-    match doubt {
-        Doubt::BadForBrowsers => format!("browsers refuse to open port {port} of `{service}`"),
-        Doubt::Ephemeral => {
-            format!(
-                "port {port} of `{service}` is one that the system gives to any outgoing connection"
-            )
-        }
-    }
 }
 
 /// Why a service did not get the port it would like.

@@ -7,6 +7,7 @@ pub mod dev;
 pub mod config;
 pub mod environment;
 pub mod failure;
+pub mod memory;
 pub mod notice;
 pub mod patch;
 pub mod plan;
