@@ -1,11 +1,19 @@
-//! Which port a service gets: `choose` is pure and says the order, [`reserve`] asks the system for each until one is
-//! held.
+//! Which port a service gets: `choose` and `settle` are pure and say the order, [`reserve`] asks the system for each port
+//! until one is held.
+
+pub mod any;
+mod find;
+mod fit;
 
 use crate::check::{Block, Hold, Status, check, look};
 use crate::error::{Error, Result};
+use crate::lease::Memory;
 use crate::owner::{Occupant, occupants};
 use crate::port::{Port, PortRange};
-use crate::sys::{self, Limits};
+use crate::sys::Limits;
+pub use find::{Found, Search, find, find_all, search};
+pub use fit::{Doubt, doubt};
+use fit::{is_safe_to_give, limits};
 
 /// A port that is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,149 +70,159 @@ pub enum Taken {
     Blocked(Block),
 }
 
-/// What makes a port that a user wrote a doubtful choice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Doubt {
-    /// Browsers refuse to open it.
-    BadForBrowsers,
-    /// The system may give it to any outgoing connection while the service is down.
-    Ephemeral,
+/// The candidates for one request, by rank. The order is the same every time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Candidates {
+    /// What the user wrote, as it is.
+    preferred: Option<Port>,
+    /// What the service had last, if that is not the preferred port and may be given.
+    last: Option<Port>,
+    /// What may be given otherwise. What services of other checkouts had last is at its end: an idle checkout finds its
+    /// ports again as long as there are others, and a small range is never used up by idle ones.
+    rest: Vec<Port>,
 }
 
-/// The candidates for one request in the order in which they are tried; the first free one wins. The order is the same
-/// every time.
-///
-/// The preferred port comes as it was written; every other candidate is one that a service can be given safely.
-fn choose(preferred: Option<Port>, pool: &Pool, limits: &Limits) -> Vec<Port> {
+impl Candidates {
+    fn of(&self, rank: Rank) -> &[Port] {
+        match rank {
+            Rank::Preferred => self.preferred.as_slice(),
+            Rank::Last => self.last.as_slice(),
+            Rank::Rest => &self.rest,
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = Port> {
+        RANKS.into_iter().flat_map(|rank| self.of(rank)).copied()
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rank {
+    Preferred,
+    Last,
+    Rest,
+}
+
+const RANKS: [Rank; 3] = [Rank::Preferred, Rank::Last, Rank::Rest];
+
+/// Which ports a request may get. The preferred port comes as it was written; every other candidate is one that a
+/// service can be given safely.
+fn choose(request: &Request, pool: &Pool, memory: &Memory, limits: &Limits) -> Candidates {
+    let preferred = request.preferred;
     let nearby = |port: Port| port.get().saturating_add(1)..=port.get().saturating_add(pool.nearby);
     let above = preferred.map(nearby).into_iter().flat_map(crate::port::numbers);
     let elsewhere =
         pool.ranges.iter().filter(|range| !preferred.is_some_and(|port| range.contains(port)));
-    let alternatives = above.chain(elsewhere.flat_map(|range| range.iter()));
-    let mut candidates: Vec<Port> = preferred.into_iter().collect();
-    for port in alternatives {
-        if is_safe_to_give(port, limits) && !candidates.contains(&port) {
-            candidates.push(port);
+    let mut alternatives: Vec<Port> = Vec::new();
+    for port in above.chain(elsewhere.flat_map(|range| range.iter())) {
+        let is_new = Some(port) != preferred && !alternatives.contains(&port);
+        if is_new && is_safe_to_give(port, limits) {
+            alternatives.push(port);
         }
     }
-    candidates
+    let last = memory.own.get(&request.service).map(|lease| lease.port);
+    let last = last.filter(|last| alternatives.contains(last));
+    let (leased, mut rest): (Vec<Port>, Vec<Port>) = alternatives
+        .into_iter()
+        .filter(|port| Some(*port) != last)
+        .partition(|port| memory.others.contains(port));
+    rest.extend(leased);
+    Candidates { preferred, last, rest }
 }
 
-fn is_safe_to_give(port: Port, limits: &Limits) -> bool {
-    let number = port.get();
-    number >= limits.unprivileged_start
-        && !limits.ephemeral.contains(&number)
-        && !limits.reserved.iter().any(|range| range.contains(&number))
-        && !port.is_bad_for_browsers()
+/// Gives every request the first of its candidates that `take` gets for it. All preferred ports are tried before the
+/// first one that a service had last, and all those before any other, so that a service which has to move never takes
+/// the port that another one would like.
+fn settle<T>(
+    candidates: &[Candidates],
+    mut take: impl FnMut(usize, Port) -> Result<Option<T>>,
+) -> Result<Vec<Option<T>>> {
+    let mut settled: Vec<Option<T>> = candidates.iter().map(|_| None).collect();
+    for rank in RANKS {
+        for (request, (candidates, taken)) in candidates.iter().zip(&mut settled).enumerate() {
+            for &port in candidates.of(rank) {
+                if taken.is_none() {
+                    *taken = take(request, port)?;
+                }
+            }
+        }
+    }
+    Ok(settled)
 }
 
-/// Gets a port for every request, each held from here on. All preferred ports are tried before the first alternative,
-/// so that a service which has to move never takes the port that another one would like.
+/// Gets a port for every request, each held from here on: the preferred one; or what the service had last; or the first
+/// free one of the pool, and only if there is none one that another checkout had last.
 ///
 /// # Errors
 /// [`Error::NoPort`] when every candidate is taken, [`Error::Unknown`] when it cannot be found out whether a preferred
 /// port is free. Nothing stays held then.
-pub fn reserve(requests: &[Request], pool: &Pool) -> Result<Vec<Allocation>> {
-    let limits = limits()?;
-    let mut tries = Vec::with_capacity(requests.len());
-    for request in requests {
-        tries.push(try_preferred(request)?);
-    }
-    let settle = |(request, tried): (&Request, Try)| match tried {
-        Try::Held(hold) => Ok(allocation(request, hold, None)),
-        Try::Elsewhere(moved) => {
-            alternative(request, moved, &choose(request.preferred, pool, &limits))
+pub fn reserve(requests: &[Request], pool: &Pool, memory: &Memory) -> Result<Vec<Allocation>> {
+    let candidates = candidates(requests, pool, memory)?;
+    let mut moved: Vec<Option<Taken>> = requests.iter().map(|_| None).collect();
+    let holds = settle(&candidates, |at, port| {
+        let is_preferred = requests[at].preferred == Some(port);
+        match check(port) {
+            Status::Available(hold) => return Ok(Some(hold)),
+            // One that is not certainly free is no alternative, whatever the reason.
+            _ if !is_preferred => {}
+            Status::Occupied(sockets) => moved[at] = Some(Taken::Occupied(occupants(&sockets)?)),
+            Status::Blocked(block) => moved[at] = Some(Taken::Blocked(block)),
+            Status::Unknown(reason) => {
+                let service = requests[at].service.clone();
+                return Err(Error::Unknown { service, port, reason });
+            }
+        }
+        Ok(None)
+    })?;
+    let settled = requests.iter().zip(holds).zip(moved).zip(&candidates);
+    let allocation = |(((request, hold), moved), candidates): (_, &Candidates)| {
+        let Request { service, preferred }: &Request = request;
+        let service = service.clone();
+        match hold {
+            Some(hold) => Ok(Allocation { service, preferred: *preferred, hold, moved }),
+            None => {
+                Err(Error::NoPort { service, tried: tried(&candidates.all().collect::<Vec<_>>()) })
+            }
         }
     };
-    requests.iter().zip(tries).map(settle).collect()
+    settled.map(allocation).collect()
 }
 
 /// The ports that [`reserve`] would give now, as far as that can be seen without taking one; none where there is none.
 ///
 /// # Errors
 /// When the system does not tell its ranges.
-pub fn foresee(requests: &[Request], pool: &Pool) -> Result<Vec<Option<Port>>> {
-    let limits = limits()?;
-    let is_free = |port: &Port| matches!(look(*port), Status::Available(()));
-    let preferred: Vec<Option<Port>> =
-        requests.iter().map(|request| request.preferred.filter(is_free)).collect();
-    let mut given: Vec<Port> = preferred.iter().flatten().copied().collect();
-    let mut foreseen = Vec::with_capacity(requests.len());
-    for (request, preferred) in requests.iter().zip(preferred) {
-        let next = || {
-            let candidates = choose(request.preferred, pool, &limits);
-            candidates.into_iter().find(|port| !given.contains(port) && is_free(port))
-        };
-        let port = preferred.or_else(next);
-        given.extend(port);
-        foreseen.push(port);
-    }
-    Ok(foreseen)
-}
-
-enum Try {
-    Held(Hold),
-    Elsewhere(Option<Taken>),
-}
-
-fn try_preferred(request: &Request) -> Result<Try> {
-    let Some(port) = request.preferred else { return Ok(Try::Elsewhere(None)) };
-    match check(port) {
-        Status::Available(hold) => Ok(Try::Held(hold)),
-        Status::Occupied(sockets) => {
-            Ok(Try::Elsewhere(Some(Taken::Occupied(occupants(&sockets)?))))
-        }
-        Status::Blocked(block) => Ok(Try::Elsewhere(Some(Taken::Blocked(block)))),
-        Status::Unknown(reason) => {
-            Err(Error::Unknown { service: request.service.clone(), port, reason })
-        }
-    }
-}
-
-fn alternative(request: &Request, moved: Option<Taken>, candidates: &[Port]) -> Result<Allocation> {
-    let others = candidates.iter().filter(|&&port| Some(port) != request.preferred);
-    for &port in others {
-        // One that is not certainly free is no alternative, whatever the reason.
-        if let Status::Available(hold) = check(port) {
-            return Ok(allocation(request, hold, moved));
-        }
-    }
-    Err(Error::NoPort { service: request.service.clone(), tried: tried(candidates) })
-}
-
-fn allocation(request: &Request, hold: Hold, moved: Option<Taken>) -> Allocation {
-    Allocation { service: request.service.clone(), preferred: request.preferred, hold, moved }
-}
-
-fn tried(candidates: &[Port]) -> String {
-    match candidates {
-        [] => "none, since no candidate is a port that may be given".to_owned(),
-        [only] => only.to_string(),
-        [first, .., last] => format!("{} ports from {first} to {last}", candidates.len()),
-    }
-}
-
-/// What speaks against a port that a user wrote. It is used all the same.
-///
-/// # Errors
-/// When the system does not tell its ranges.
-pub fn doubt(port: Port) -> Result<Option<Doubt>> {
-    if port.is_bad_for_browsers() {
-        return Ok(Some(Doubt::BadForBrowsers));
-    }
-    Ok(limits()?.ephemeral.contains(&port.get()).then_some(Doubt::Ephemeral))
-}
-
-fn limits() -> Result<Limits> {
-    sys::limits().map_err(|source| Error::System {
-        what: "which ports the system gives out by itself".into(),
-        source,
+pub fn foresee(requests: &[Request], pool: &Pool, memory: &Memory) -> Result<Vec<Option<Port>>> {
+    let mut given: Vec<Port> = Vec::new();
+    settle(&candidates(requests, pool, memory)?, |_, port| {
+        let is_free = !given.contains(&port) && matches!(look(port), Status::Available(()));
+        given.extend(is_free.then_some(port));
+        Ok(is_free.then_some(port))
     })
+}
+
+fn candidates(requests: &[Request], pool: &Pool, memory: &Memory) -> Result<Vec<Candidates>> {
+    let limits = limits()?;
+    Ok(requests.iter().map(|request| choose(request, pool, memory, &limits)).collect())
+}
+
+/// What was tried in vain, for people.
+fn tried(candidates: &[Port]) -> String {
+    match (candidates.iter().min(), candidates.iter().max()) {
+        (Some(first), Some(last)) if first < last => {
+            format!("{} ports between {first} and {last}", candidates.len())
+        }
+        (Some(only), _) => only.to_string(),
+        _ => "none, since no candidate is a port that may be given".to_owned(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Pool, choose};
+    use std::collections::BTreeSet;
+
+    use super::{Candidates, Pool, Request, choose, settle, tried};
+    use crate::lease::{Lease, Memory};
     use crate::port::Port;
     use crate::sys::Limits;
 
@@ -212,12 +230,28 @@ mod tests {
         Limits { ephemeral: 32768..=60999, reserved: vec![8003..=8004], unprivileged_start: 1024 }
     }
 
+    fn request(service: &str, preferred: u16) -> Request {
+        Request { service: service.to_owned(), preferred: Port::new(preferred) }
+    }
+
+    fn pool(nearby: u16, ranges: &[&str]) -> Pool {
+        Pool { nearby, ranges: ranges.iter().map(|range| range.parse().unwrap()).collect() }
+    }
+
+    /// What the service `api` had last, and services of other checkouts.
+    fn memory(last: u16, others: &[u16]) -> Memory {
+        let lease = |port| ("api".to_owned(), Lease { port, until_spawn: false });
+        let others: BTreeSet<Port> = others.iter().filter_map(|&port| Port::new(port)).collect();
+        Memory { own: Port::new(last).map(lease).into_iter().collect(), others }
+    }
+
+    fn candidates(preferred: u16, pool: &Pool, memory: &Memory) -> Candidates {
+        choose(&request("api", preferred), pool, memory, &limits())
+    }
+
     fn chosen(preferred: u16, nearby: u16, ranges: &[&str]) -> Vec<u16> {
-        let ranges = ranges.iter().map(|range| range.parse().unwrap()).collect();
-        choose(Port::new(preferred), &Pool { nearby, ranges }, &limits())
-            .into_iter()
-            .map(Port::get)
-            .collect()
+        let candidates = candidates(preferred, &pool(nearby, ranges), &Memory::default());
+        candidates.all().map(Port::get).collect()
     }
 
     #[test]
@@ -251,5 +285,79 @@ mod tests {
     #[test]
     fn overlapping_ranges_give_each_port_once() {
         assert_eq!(chosen(7999, 2, &["8000-8002", "8001-8005"]), [7999, 8000, 8001, 8002, 8005]);
+    }
+
+    #[test]
+    fn what_a_service_had_last_comes_after_the_preferred_port() {
+        let pool = pool(3, &["3000-3001"]);
+        for (preferred, last, expected) in [
+            (8000, 8002, &[8000, 8002, 8001, 3000, 3001][..]),
+            (8000, 3001, &[8000, 3001, 8001, 8002, 3000]),
+            (0, 3001, &[3001, 3000]),
+            (8000, 8000, &[8000, 8001, 8002, 3000, 3001]),
+            // Of an earlier dev.toml: not a port that may be given any more.
+            (8000, 9000, &[8000, 8001, 8002, 3000, 3001]),
+            (8000, 8003, &[8000, 8001, 8002, 3000, 3001]),
+        ] {
+            let candidates = candidates(preferred, &pool, &memory(last, &[]));
+            let ports: Vec<u16> = candidates.all().map(Port::get).collect();
+            assert_eq!(ports, expected, "preferred {preferred}, last {last}");
+        }
+    }
+
+    #[test]
+    fn what_other_checkouts_had_last_comes_at_the_very_end() {
+        let pool = pool(2, &["3000-3002"]);
+        for (last, others, expected) in [
+            (0, &[8001, 3000][..], &[8000, 8002, 3001, 3002, 8001, 3000][..]),
+            (0, &[8001, 8002, 3000, 3001, 3002], &[8000, 8001, 8002, 3000, 3001, 3002]),
+            // The user's own word, and our own memory, count for more than another's.
+            (8001, &[8000, 8001], &[8000, 8001, 8002, 3000, 3001, 3002]),
+        ] {
+            let candidates = candidates(8000, &pool, &memory(last, others));
+            let ports: Vec<u16> = candidates.all().map(Port::get).collect();
+            assert_eq!(ports, expected, "last {last}, others {others:?}");
+        }
+    }
+
+    /// Which of the ports `free` two services get that both have to choose among 8000 to 8003.
+    fn settled(wanted: [(u16, u16); 2], free: &[u16]) -> [Option<u16>; 2] {
+        let candidates = wanted.map(|(preferred, last)| {
+            candidates(preferred, &pool(0, &["8000-8002"]), &memory(last, &[]))
+        });
+        let mut free = free.to_vec();
+        let take = |_, port: Port| {
+            let place = free.iter().position(|&free| free == port.get());
+            Ok(place.map(|place| free.remove(place)))
+        };
+        settle(&candidates, take).unwrap().try_into().unwrap()
+    }
+
+    #[test]
+    fn nobody_who_moves_takes_what_another_would_like_or_had_last() {
+        for (wanted, free, expected) in [
+            ([(0, 0), (0, 0)], &[8000, 8001][..], [Some(8000), Some(8001)]),
+            ([(0, 0), (8000, 0)], &[8000, 8001], [Some(8001), Some(8000)]),
+            ([(0, 0), (0, 8000)], &[8000, 8001], [Some(8001), Some(8000)]),
+            ([(0, 8000), (8000, 0)], &[8000, 8001], [Some(8001), Some(8000)]),
+            ([(0, 8001), (9000, 8001)], &[8001, 8002], [Some(8001), Some(8002)]),
+            ([(9000, 8001), (0, 0)], &[9000, 8001], [Some(9000), Some(8001)]),
+            ([(9000, 0), (0, 0)], &[8002], [Some(8002), None]),
+        ] {
+            assert_eq!(settled(wanted, free), expected, "{wanted:?} of {free:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_tried_is_said_in_a_few_words() {
+        let ports = |ports: &[u16]| ports.iter().filter_map(|&port| Port::new(port)).collect();
+        for (candidates, expected) in [
+            (vec![], "none, since no candidate is a port that may be given"),
+            (vec![8000], "8000"),
+            (vec![8000, 3000, 8001], "3 ports between 3000 and 8001"),
+        ] {
+            let candidates: Vec<Port> = ports(&candidates);
+            assert_eq!(tried(&candidates), expected);
+        }
     }
 }

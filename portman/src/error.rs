@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::port::Port;
 use crate::process::Process;
@@ -53,6 +54,14 @@ pub enum Error {
     /// The journal of an earlier run still holds originals that were not put back.
     #[error("`{path}` still holds originals of an earlier run", path = .0.display())]
     KeptOriginals(PathBuf),
+    /// Somebody else kept the lock of our state for too long.
+    #[error("`{path}` stays locked by another process: waited {limit:?} for it", path = path.display())]
+    Locked {
+        /// The file whose lock it is.
+        path: PathBuf,
+        /// How long we waited.
+        limit: Duration,
+    },
     /// The file is not any more as it was read.
     #[error("`{path}` was changed by somebody else meanwhile", path = .0.display())]
     Changed(PathBuf),
@@ -64,12 +73,15 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// Two ports were asked for under one name.
+    #[error("`{0}` is asked for twice")]
+    AskedTwice(String),
     /// Every candidate was taken.
     #[error("no free port for `{service}`: tried {tried}")]
     NoPort {
         /// Who wanted one.
         service: String,
-        /// Which ports were tried: `221 ports from 8000 to 9099`.
+        /// Which ports were tried: `221 ports between 3000 and 9099`.
         tried: String,
     },
     /// Whether the port is free could not be found out, so it was not taken.

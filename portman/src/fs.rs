@@ -3,6 +3,9 @@
 use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::sys;
@@ -142,6 +145,12 @@ pub fn remove(path: &Path) -> Result<()> {
     }
 }
 
+/// Gives a file of our own state that cannot be understood another name, so that a new one can be written and nothing is
+/// lost.
+pub(crate) fn move_aside(path: &Path, to: &Path) -> Result<()> {
+    fs::rename(path, to).map_err(|source| failed("move", path, source))
+}
+
 /// The entries of a folder; none when there is no such folder.
 pub fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(folder) {
@@ -164,14 +173,36 @@ pub struct Lock {
 impl Lock {
     /// Takes the lock, or says with none that somebody has it.
     pub fn try_take(path: &Path) -> Result<Option<Self>> {
-        let opened = make_parent(path)
-            .and_then(|()| OpenOptions::new().write(true).create(true).truncate(false).open(path));
-        let file = opened.map_err(|source| failed("open", path, source))?;
+        let file = Self::open(path)?;
         match file.try_lock() {
             Ok(()) => Ok(Some(Self { _file: file })),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(source)) => Err(failed("lock", path, source)),
         }
+    }
+
+    /// Takes the lock once it is our turn: who waits stands in a queue, so that nobody starves.
+    ///
+    /// # Errors
+    /// [`Error::Locked`] when it was not our turn within `limit`.
+    pub fn wait(path: &Path, limit: Duration) -> Result<Self> {
+        let file = Self::open(path)?;
+        let (sender, turn) = mpsc::channel();
+        // A wait for a lock has no deadline of its own. A thread that is still in it when we give up closes the file,
+        // and with it gives up the lock, as soon as it gets it.
+        let waiting = thread::Builder::new()
+            .spawn(move || sender.send(file.lock().map(|()| Self { _file: file })));
+        waiting.map_err(|source| failed("lock", path, source))?;
+        match turn.recv_timeout(limit) {
+            Ok(taken) => taken.map_err(|source| failed("lock", path, source)),
+            Err(_) => Err(Error::Locked { path: path.to_owned(), limit }),
+        }
+    }
+
+    fn open(path: &Path) -> Result<File> {
+        let opened = make_parent(path)
+            .and_then(|()| OpenOptions::new().write(true).create(true).truncate(false).open(path));
+        opened.map_err(|source| failed("open", path, source))
     }
 }
 
@@ -193,6 +224,8 @@ mod tests {
     use crate::error::Error;
     use std::fs;
     use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+    use std::thread;
+    use std::time::Duration;
 
     #[test]
     fn replacing_keeps_mode_and_links_and_leaves_no_other_file() {
@@ -250,5 +283,20 @@ mod tests {
         assert!(Lock::try_take(&path).unwrap().is_none());
         drop(first);
         assert!(Lock::try_take(&path).unwrap().is_some());
+    }
+
+    #[test]
+    fn who_waits_for_a_lock_gets_it_next_or_is_told_who_keeps_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        let held = Lock::try_take(&path).unwrap();
+        let refused = Lock::wait(&path, Duration::ZERO).unwrap_err();
+        assert!(matches!(&refused, Error::Locked { path: named, .. } if *named == path));
+        let waiting = {
+            let path = path.clone();
+            thread::spawn(move || Lock::wait(&path, Duration::from_mins(1)))
+        };
+        drop(held);
+        waiting.join().unwrap().unwrap();
     }
 }

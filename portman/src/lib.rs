@@ -6,14 +6,25 @@
 //!
 //! ```
 //! use portman::allocate::{Pool, Request, reserve};
+//! use portman::lease::Memory;
 //! use portman::port::Port;
 //!
 //! # fn main() -> portman::error::Result<()> {
 //! let wanted = Request { service: "api".into(), preferred: Port::new(8000) };
-//! let allocations = reserve(&[wanted], &Pool::default())?;
+//! let allocations = reserve(&[wanted], &Pool::default(), &Memory::default())?;
 //! let api = &allocations[0];
 //! // Nobody else gets this port from now on, and an ordinary server can listen on it.
 //! std::net::TcpListener::bind(("127.0.0.1", api.port().get())).expect("it is ours");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A test that wants any free ports, and a CI job that runs many at once, need no more than [`reserve`]:
+//!
+//! ```
+//! # fn main() -> portman::error::Result<()> {
+//! let ports = portman::reserve(["api", "web"])?;
+//! std::net::TcpListener::bind(("127.0.0.1", ports["api"].get())).expect("it is ours");
 //! # Ok(())
 //! # }
 //! ```
@@ -30,6 +41,7 @@ pub mod error;
 pub mod fs;
 
 pub mod check;
+pub mod lease;
 pub mod owner;
 #[cfg(feature = "patch")]
 pub mod patch;
@@ -42,3 +54,5 @@ pub mod restore;
 pub mod stop;
 
 pub mod report;
+
+pub use allocate::any::{Reservation, reserve};

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::allocate::{Doubt, Taken};
 use crate::check::{self, Activity, Block, Status};
 use crate::error::Result;
 use crate::owner::{Occupant, Owner, occupants};
@@ -93,6 +94,23 @@ pub fn block_reason(block: Block) -> String {
         Block::Permission { unprivileged_start } => {
             format!("ports below {unprivileged_start} need a permission that you do not have")
         }
+    }
+}
+
+/// What makes a port a doubtful choice, for people.
+pub fn doubt_reason(doubt: Doubt) -> &'static str {
+    match doubt {
+        Doubt::BadForBrowsers => "browsers refuse to open it",
+        Doubt::Ephemeral => "the system gives it to any outgoing connection",
+        Doubt::Reserved => "the administrator keeps it back",
+    }
+}
+
+/// Why a preferred port could not be had: `8000 is taken: node (pid 7) listens on 127.0.0.1:8000`.
+pub fn taken_reason(port: Port, taken: &Taken) -> String {
+    match taken {
+        Taken::Occupied(occupants) => format!("{port} is taken: {}", occupied_reason(occupants)),
+        Taken::Blocked(block) => format!("{port} is blocked: {}", block_reason(*block)),
     }
 }
 

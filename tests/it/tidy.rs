@@ -12,7 +12,7 @@ const PORTMAN: [&[&str]; 8] = [
     &["process"],
     &["error"],
     &["fs", "merge"],
-    &["check", "owner"],
+    &["check", "owner", "lease"],
     &["allocate", "stop", "restore"],
     &["report", "lib"],
 ];
@@ -28,7 +28,7 @@ const XTASK: [&[&str]; 13] = [
     &["supervise::inbox"],
     &["supervise::run"],
     &["supervise::setup"],
-    &["supervise", "recover"],
+    &["supervise", "recover", "memory"],
     &["dev", "ports", "patch"],
     &["lib"],
     &["main"],

@@ -1,19 +1,18 @@
 //! THE PIPELINE: what `cargo xtask dev` does, in the order in which it does it. Read this first.
 
-use std::collections::BTreeSet;
 use std::env;
 use std::path::Path;
 
-use portman::allocate::{self, Allocation, Doubt, Request, Taken};
+use portman::lease::{Book, Lease, Memory};
 use portman::port::Port;
-use portman::report::{block_reason, occupied_reason};
 use portman::restore::{self, FileChange, Patches};
 
-use crate::config::{self, Stack};
+use crate::config;
 use crate::environment::inherited;
 use crate::flags;
 use crate::holds::Holds;
 use crate::marks::Marks;
+use crate::memory;
 use crate::notice::Notice;
 use crate::plan::{Plan, Surroundings, plan};
 use crate::recover::{recover, relative, tell_restored};
@@ -32,8 +31,10 @@ pub fn dev(flags: &flags::Dev, ui: &mut Ui) -> anyhow::Result<Outcome> {
 
     let inbox = supervise::open_inbox()?;
     let session = Session::begin(&state, &stack.root)?;
-    let holds = Holds::new(&stack, reserve(&stack, ui)?);
-    let plan = plan(&stack, &holds.ports(), &surroundings(session.marks(), ui));
+    let memory = Book::read(&state)?.memory(&stack.root);
+    let holds = Holds::reserve(&stack, &memory, ui)?;
+    memory::keep(&state, &stack.root, &holds.leases(), ui)?;
+    let plan = plan(&stack, &holds.ports(), &surroundings(session.marks(), &memory, ui));
     session.record(named_ports(&plan))?;
     // A file that cannot be patched is told before anything takes its time.
     restore::prepare(&plan.patches)?;
@@ -81,8 +82,9 @@ fn up(run: &Run<'_>, ui: &mut Ui) -> anyhow::Result<Outcome> {
 /// As [`dev`], up to the first process.
 pub fn dry_run(flags: &flags::Dev, ui: &mut Ui) -> anyhow::Result<()> {
     let stack = config::load(&flags.place)?;
-    let holds = Holds::new(&stack, reserve(&stack, ui)?);
-    let plan = plan(&stack, &holds.ports(), &surroundings(Marks::default(), ui));
+    let memory = memory::read(&session::state_dir()?, &stack.root, ui)?;
+    let holds = Holds::reserve(&stack, &memory, ui)?;
+    let plan = plan(&stack, &holds.ports(), &surroundings(Marks::default(), &memory, ui));
     let changes = restore::prepare(&plan.patches)?;
     ui.print(&described(&plan, &changes, &stack.root));
     Ok(())
@@ -96,58 +98,18 @@ fn tell_rest(stopped: usize, ui: &mut Ui) {
     }
 }
 
-fn reserve(stack: &Stack, ui: &mut Ui) -> anyhow::Result<Vec<Allocation>> {
-    let requests = stack.requests();
-    for Request { service, preferred } in &requests {
-        if let Some(port) = preferred
-            && let Some(doubt) = allocate::doubt(*port)?
-        {
-            ui.tell(&Notice::Warning { message: doubtful(service, *port, doubt) });
-        }
-    }
-    let allocations = allocate::reserve(&requests, &stack.pool)?;
-    for allocation in &allocations {
-        ui.tell(&Notice::Reserved {
-            service: allocation.service.clone(),
-            port: allocation.port(),
-            preferred: allocation.preferred,
-            reason: moved(allocation),
-        });
-    }
-    Ok(allocations)
-}
-
-fn doubtful(service: &str, port: Port, doubt: Doubt) -> String {
-    match doubt {
-        Doubt::BadForBrowsers => format!("browsers refuse to open port {port} of `{service}`"),
-        Doubt::Ephemeral => {
-            format!(
-                "port {port} of `{service}` is one that the system gives to any outgoing connection"
-            )
-        }
-    }
-}
-
-/// Why a service did not get the port it would like.
-fn moved(allocation: &Allocation) -> Option<String> {
-    let preferred = allocation.preferred?;
-    Some(match allocation.moved.as_ref()? {
-        Taken::Occupied(occupants) => {
-            format!("{preferred} is taken: {}", occupied_reason(occupants))
-        }
-        Taken::Blocked(block) => format!("{preferred} is blocked: {}", block_reason(*block)),
-    })
-}
-
 fn named_ports(plan: &Plan) -> Vec<(String, Port)> {
     plan.launches.iter().filter_map(|launch| Some((launch.service.clone(), launch.port?))).collect()
 }
 
-fn surroundings(marks: Marks, ui: &Ui) -> Surroundings {
+fn surroundings(marks: Marks, memory: &Memory, ui: &Ui) -> Surroundings {
     // A user who chose how much colour there is has the last word.
     let is_chosen = env::var_os("FORCE_COLOR").is_some();
     let has_colour = ui.has_colour() && !is_chosen;
-    Surroundings { marks, has_colour, until_spawn: BTreeSet::new() }
+    let is_until_spawn =
+        |(service, lease): (&String, &Lease)| lease.until_spawn.then(|| service.clone());
+    let until_spawn = memory.own.iter().filter_map(is_until_spawn).collect();
+    Surroundings { marks, has_colour, until_spawn }
 }
 
 fn tell_patched(changes: &[FileChange], root: &Path, ui: &mut Ui) {

@@ -79,6 +79,7 @@ fn kind_of(error: &portman::error::Error) -> Kind {
         | Error::NotText { .. }
         | Error::Patch { .. }
         | Error::State { .. } => Kind::File,
+        Error::AskedTwice(_) => Kind::Usage,
         _ => Kind::Port,
     }
 }
@@ -101,6 +102,10 @@ fn hint_for(error: &portman::error::Error) -> Option<String> {
         Error::File { action: "replace", .. } => "may you write in its folder?".to_owned(),
         Error::KeptOriginals(_) => "settle them first: cargo xtask restore".to_owned(),
         Error::Changed(_) => "run the command again".to_owned(),
+        Error::Locked { .. } => {
+            "another command is writing there: try again; if it hangs, end it".to_owned()
+        }
+        Error::AskedTwice(_) => "give each port a name of its own".to_owned(),
         Error::NoPort { .. } => "add a range to `ranges` under [ports] in dev.toml".to_owned(),
         Error::Unknown { .. } => "see what is on it: cargo xtask ports".to_owned(),
         _ => return None,
@@ -111,6 +116,7 @@ fn hint_for(error: &portman::error::Error) -> Option<String> {
 mod tests {
     use std::io;
     use std::path::PathBuf;
+    use std::time::Duration;
 
     use anyhow::Context;
     use portman::error::Error;
@@ -130,15 +136,22 @@ mod tests {
         }
     }
 
+    #[track_caller]
+    fn assert_told(cases: Vec<(Error, u8, &str, Option<&str>)>) {
+        for (error, code, message, hint) in cases {
+            let failure = Failure::from_error(error.into());
+            assert_eq!(failure.message, message);
+            assert_eq!(failure.kind as u8, code, "{message}");
+            assert_eq!(failure.hint.as_deref(), hint, "{message}");
+        }
+    }
+
     #[test]
-    fn every_error_of_portman_has_its_exit_code_and_what_to_do() {
+    fn every_error_about_a_file_has_its_exit_code_and_what_to_do() {
         let path = || PathBuf::from("a.toml");
-        let source = || io::Error::other("no");
-        let service = || "api".to_owned();
-        let port = Port::new(8000).unwrap();
-        for (error, code, message, hint) in [
+        assert_told(vec![
             (
-                Error::File { action: "read", path: path(), source: source() },
+                Error::File { action: "read", path: path(), source: io::Error::other("no") },
                 4,
                 "failed to read `a.toml`: no",
                 None,
@@ -168,7 +181,27 @@ mod tests {
                 Some("it is our own record; look into it for originals, then move it away: a.toml"),
             ),
             (
-                Error::System { what: "who listens".to_owned(), source: source() },
+                Error::Locked { path: path(), limit: Duration::from_secs(2) },
+                3,
+                "`a.toml` stays locked by another process: waited 2s for it",
+                Some("another command is writing there: try again; if it hangs, end it"),
+            ),
+        ]);
+    }
+
+    #[test]
+    fn every_error_about_a_port_has_its_exit_code_and_what_to_do() {
+        let service = || "api".to_owned();
+        let port = Port::new(8000).unwrap();
+        assert_told(vec![
+            (
+                Error::AskedTwice(service()),
+                2,
+                "`api` is asked for twice",
+                Some("give each port a name of its own"),
+            ),
+            (
+                Error::System { what: "who listens".to_owned(), source: io::Error::other("no") },
                 3,
                 "could not find out who listens: no",
                 None,
@@ -191,12 +224,7 @@ mod tests {
                 "process 7 did not end when it was killed",
                 None,
             ),
-        ] {
-            let failure = Failure::from_error(error.into());
-            assert_eq!(failure.message, message);
-            assert_eq!(failure.kind as u8, code, "{message}");
-            assert_eq!(failure.hint.as_deref(), hint, "{message}");
-        }
+        ]);
     }
 
     #[test]

@@ -2,42 +2,97 @@
 
 use std::cell::RefCell;
 
-use portman::allocate::Allocation;
-use portman::check::Hold;
+use portman::allocate::{self, Allocation, Request};
+use portman::lease::{Lease, Memory};
 use portman::port::Port;
+use portman::report::{doubt_reason, taken_reason};
 
 use crate::config::Stack;
+use crate::notice::Notice;
+use crate::ui::Ui;
 
 /// One entry a service, in the order of [`Stack::services`]; none for those without a port.
 #[derive(Debug)]
-pub struct Holds(Vec<Option<RefCell<Hold>>>);
+pub struct Holds(Vec<Option<Held>>);
+
+#[derive(Debug)]
+struct Held {
+    allocation: RefCell<Allocation>,
+    is_until_spawn: bool,
+}
 
 impl Holds {
-    /// The ports that the services of `stack` got.
-    pub fn new(stack: &Stack, mut allocations: Vec<Allocation>) -> Self {
-        let hold = |name: &str| {
+    /// Gets a port for every service that has one, and tells which.
+    ///
+    /// # Errors
+    /// When one cannot be had.
+    pub fn reserve(stack: &Stack, memory: &Memory, ui: &mut Ui) -> anyhow::Result<Self> {
+        let requests = stack.requests();
+        for request in &requests {
+            tell_doubt(request, ui)?;
+        }
+        let mut allocations = allocate::reserve(&requests, &stack.pool, memory)?;
+        for allocation in &allocations {
+            ui.tell(&reserved(allocation));
+        }
+        let held = |name: &str| {
             let place = allocations.iter().position(|given| given.service == name)?;
-            Some(RefCell::new(allocations.swap_remove(place).hold))
+            let allocation = RefCell::new(allocations.swap_remove(place));
+            let is_until_spawn = memory.own.get(name).is_some_and(|lease| lease.until_spawn);
+            Some(Held { allocation, is_until_spawn })
         };
-        Self(stack.services.iter().map(|service| service.name.as_str()).map(hold).collect())
+        let services = stack.services.iter();
+        Ok(Self(services.map(|service| service.name.as_str()).map(held).collect()))
     }
 
     /// The ports, one entry a service.
     pub fn ports(&self) -> Vec<Option<Port>> {
-        self.0.iter().map(|hold| Some(hold.as_ref()?.borrow().port())).collect()
+        self.0.iter().map(|held| Some(held.as_ref()?.allocation.borrow().port())).collect()
+    }
+
+    /// What is to be remembered of them.
+    pub fn leases(&self) -> Vec<(String, Lease)> {
+        let lease = |held: &Held| {
+            let allocation = held.allocation.borrow();
+            let lease = Lease { port: allocation.port(), until_spawn: held.is_until_spawn };
+            (allocation.service.clone(), lease)
+        };
+        self.0.iter().flatten().map(lease).collect()
     }
 
     /// Lets a server have the port that cannot listen over a hold. Other stacks are still kept away.
     pub fn release(&self, service: usize) {
-        if let Some(hold) = &self.0[service] {
-            hold.borrow_mut().release();
+        if let Some(held) = &self.0[service] {
+            held.allocation.borrow_mut().hold.release();
         }
     }
 
     /// Holds a released port again. Where somebody still has it, nothing happens: who has it is seen by the next start.
     pub fn retake(&self, service: usize) {
-        if let Some(hold) = &self.0[service] {
-            hold.borrow_mut().retake();
+        if let Some(held) = &self.0[service] {
+            held.allocation.borrow_mut().hold.retake();
         }
+    }
+}
+
+/// A port that the user wrote is used as it is, but one that looks wrong is said to.
+fn tell_doubt(Request { service, preferred }: &Request, ui: &mut Ui) -> anyhow::Result<()> {
+    if let Some(port) = preferred
+        && let Some(doubt) = allocate::doubt(*port)?
+    {
+        let reason = doubt_reason(doubt);
+        let message = format!("port {port} of `{service}` is a doubtful choice: {reason}");
+        ui.tell(&Notice::Warning { message });
+    }
+    Ok(())
+}
+
+fn reserved(allocation: &Allocation) -> Notice {
+    let moved = || Some(taken_reason(allocation.preferred?, allocation.moved.as_ref()?));
+    Notice::Reserved {
+        service: allocation.service.clone(),
+        port: allocation.port(),
+        preferred: allocation.preferred,
+        reason: moved(),
     }
 }

@@ -9,6 +9,7 @@ pub mod environment;
 pub mod failure;
 pub mod holds;
 pub mod marks;
+pub mod memory;
 pub mod notice;
 pub mod patch;
 pub mod plan;

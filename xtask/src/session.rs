@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use portman::error::Error;
 use portman::fs::{self, Lock};
+use portman::lease::{self, Lease};
 use portman::port::Port;
 use portman::process::{self, Process};
 use portman::restore::{self, Restored};
@@ -48,6 +49,7 @@ pub fn state_dir() -> Result<PathBuf, Failure> {
 pub struct Session {
     /// Names the run in the environment of its processes.
     pub id: String,
+    state: PathBuf,
     home: Home,
     checkout: PathBuf,
     /// How long what outlived its service may take to clean up.
@@ -130,7 +132,8 @@ impl Session {
         }
         let id = format!("{:016x}", RandomState::new().build_hasher().finish());
         let grace = Cell::new(LEFTOVER_GRACE);
-        Ok(Self { id, home, checkout: checkout.to_owned(), grace, _lock: lock })
+        let (state, checkout) = (state.to_owned(), checkout.to_owned());
+        Ok(Self { id, state, home, checkout, grace, _lock: lock })
     }
 
     /// What its processes carry.
@@ -149,8 +152,13 @@ impl Session {
     }
 
     /// Remembers for the next run that this service's server cannot listen on a port that is held.
+    ///
+    /// # Errors
+    /// When the book of leases cannot be written.
     pub fn remember_refusal(&self, service: &str, port: Port) -> anyhow::Result<()> {
-        anyhow::bail!("{service} {port}")
+        let lease = Lease { port, until_spawn: true };
+        lease::record(&self.state, &self.checkout, &[(service.to_owned(), lease)])?;
+        Ok(())
     }
 
     /// Writes down that the run is under way.

@@ -255,9 +255,7 @@ fn sentence(notice: &Notice) -> Option<(&'static str, String)> {
         Notice::StoppedOwner { port, pid, name } => {
             (YELLOW, format!("stopped {name} (pid {pid}), which had port {port}"))
         }
-        Notice::Skipped { service, reason } => {
-            (YELLOW, format!("{service} is left out: {reason}"))
-        }
+        Notice::Skipped { service, reason } => (YELLOW, format!("{service} is left out: {reason}")),
         Notice::Fixed { files } => {
             let files = if *files == 1 { "1 file" } else { &format!("{files} files") };
             (GREEN, format!("{files} written for good; cargo xtask ports --undo takes that back"))

@@ -1,5 +1,6 @@
 //! `cargo xtask ports`: one file a command.
 
+pub mod find;
 pub mod report;
 
 use crate::flags::{Ports, PortsAction};
@@ -14,7 +15,7 @@ pub fn ports(flags: &Ports, ui: &mut Ui) -> anyhow::Result<u8> {
         None => report::report(&flags.stack, ui),
         Some(PortsAction::Who(flags)) => unimplemented!("{flags:?}"),
         Some(PortsAction::Free(flags)) => unimplemented!("{flags:?}"),
-        Some(PortsAction::Find(flags)) => unimplemented!("{flags:?}"),
+        Some(PortsAction::Find(flags)) => find::find(flags, ui),
         Some(PortsAction::Reserve(flags)) => unimplemented!("{flags:?}"),
         Some(PortsAction::Release(flags)) => unimplemented!("{flags:?}"),
         Some(PortsAction::Firewall(flags)) => unimplemented!("{flags:?}"),

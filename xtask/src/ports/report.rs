@@ -1,6 +1,7 @@
 //! What stands on each service's port.
 
 use portman::allocate::{self, Request};
+use portman::lease::Memory;
 use portman::process::is_marked;
 use portman::report::{self, PortReport, Report, Word};
 
@@ -8,6 +9,7 @@ use crate::config::{self, Stack};
 use crate::failure::Kind;
 use crate::flags::PortsOfStack;
 use crate::marks::VARIABLE;
+use crate::memory;
 use crate::recover::recover;
 use crate::session::{self, Record};
 use crate::ui::Ui;
@@ -21,20 +23,21 @@ pub fn report(flags: &PortsOfStack, ui: &mut Ui) -> anyhow::Result<u8> {
     recover(&state, &flags.place, ui)?;
     let stack = config::load(&flags.place)?;
     let running = session::running(&state, &stack.root)?;
-    let report = gather(&stack, running.as_ref())?;
+    let memory = memory::read(&state, &stack.root, ui)?;
+    let report = gather(&stack, &memory, running.as_ref())?;
     ui.report(&report);
     let is_all_known = report.ports.iter().all(|port| port.status != Word::Unknown);
     Ok(if is_all_known { 0 } else { Kind::Port as u8 })
 }
 
-fn gather(stack: &Stack, running: Option<&Record>) -> anyhow::Result<Report> {
+fn gather(stack: &Stack, memory: &Memory, running: Option<&Record>) -> anyhow::Result<Report> {
     let requests = stack.requests();
     let mut ports = Vec::with_capacity(requests.len());
     for request in &requests {
         ports.push(look(request, running)?);
     }
     if running.is_none() {
-        let foreseen = allocate::foresee(&requests, &stack.pool)?;
+        let foreseen = allocate::foresee(&requests, &stack.pool, memory)?;
         for (report, port) in ports.iter_mut().zip(foreseen) {
             report.port = port;
         }
