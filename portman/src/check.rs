@@ -87,14 +87,15 @@ pub fn check(port: Port) -> Status<Hold> {
     }
 }
 
-/// Looks at `port` for a report, without taking it even for a moment: somebody may just be starting there. It may have
-/// changed by the time it is told: only a [`Hold`] keeps a port free.
+/// Looks at `port` for a report, without being in the way of an ordinary server that may just be starting there. It may
+/// have changed by the time it is told: only a [`Hold`] keeps a port free.
 pub fn look(port: Port) -> Status<()> {
     match seen(port) {
         Ok(Seen { sockets, .. }) if !sockets.is_empty() => Status::Occupied(sockets),
         Ok(Seen { is_claimed: true, .. }) => Status::Occupied(Vec::new()),
         // Whether we have the permission is known only by trying.
         Ok(Seen { needs_permission: true, .. }) => check(port).map(drop),
+        Ok(Seen { has_connections: true, .. }) => look_over_connections(port),
         Ok(_) => Status::Available(()),
         Err(error) => unlisted(&error),
     }
@@ -102,19 +103,31 @@ pub fn look(port: Port) -> Status<()> {
 
 struct Seen {
     sockets: Vec<Socket>,
+    has_connections: bool,
     is_claimed: bool,
     needs_permission: bool,
 }
 
 fn seen(port: Port) -> io::Result<Seen> {
-    let mut sockets = sys::sockets(port)?;
-    if sockets.is_empty() {
-        sockets = sys::connections(port)?;
-        // An ended connection does not keep a server away.
-        sockets.retain(|socket| socket.activity != Activity::Lingering);
+    let sockets = sys::sockets(port)?;
+    // Not asked without need: the system walks through a table of all connections.
+    let has_connections = sockets.is_empty() && !sys::connections(port)?.is_empty();
+    Ok(Seen {
+        sockets,
+        has_connections,
+        is_claimed: sys::is_claimed(port)?,
+        needs_permission: port.get() < sys::limits()?.unprivileged_start,
+    })
+}
+
+/// Connections of an earlier server leave room for the next one, those of a client do not. What tells them apart are
+/// options of their sockets that the system does not show, so it is tried, in a way over which a server can start.
+fn look_over_connections(port: Port) -> Status<()> {
+    match bind_over_connections(port) {
+        Ok(_) => Status::Available(()),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => occupied(port),
+        Err(error) => refused(port, &error),
     }
-    let needs_permission = port.get() < sys::limits()?.unprivileged_start;
-    Ok(Seen { sockets, is_claimed: sys::is_claimed(port)?, needs_permission })
 }
 
 /// Among all holds of this machine one has the claim on a port; the rest of the world is kept away by the bind.
@@ -135,16 +148,16 @@ fn take(port: Port) -> Status<Hold> {
 fn bind_open(port: Port) -> io::Result<Vec<OwnSocket>> {
     // Without options a bind is the kernel's own test-and-set.
     let sockets = match bind(port, Reuse::No) {
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse => bind_over_lingering(port),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => bind_over_connections(port),
         bound => bound,
     }?;
     open(&sockets)?;
     Ok(sockets)
 }
 
-/// Ended connections of an earlier server keep a port for up to a minute. A server that sets `SO_REUSEADDR` may have it
-/// all the same, and so may a hold, unless somebody else has done the same before.
-fn bind_over_lingering(port: Port) -> io::Result<Vec<OwnSocket>> {
+/// Connections of an earlier server keep a port, even ended ones for up to a minute. A server that sets `SO_REUSEADDR` may
+/// have it all the same, and so may a hold, unless somebody else has done the same before.
+fn bind_over_connections(port: Port) -> io::Result<Vec<OwnSocket>> {
     let sockets = bind(port, Reuse::Address)?;
     let own: Vec<u64> = sockets.iter().map(sys::inode).collect::<io::Result<_>>()?;
     let is_own = |socket: &Socket| socket.inode.is_some_and(|inode| own.contains(&inode));
@@ -202,7 +215,7 @@ fn open(sockets: &[OwnSocket]) -> io::Result<()> {
 }
 
 /// A bind failed: says which sockets are the reason.
-fn occupied(port: Port) -> Status<Hold> {
+fn occupied<Free>(port: Port) -> Status<Free> {
     let sockets = sys::sockets(port).and_then(|mut sockets| {
         if sockets.is_empty() {
             sockets = sys::connections(port)?;
@@ -229,7 +242,7 @@ fn unlisted<Free>(error: &io::Error) -> Status<Free> {
     Status::Unknown(format!("the system does not list its sockets: {error}"))
 }
 
-fn refused(port: Port, error: &io::Error) -> Status<Hold> {
+fn refused<Free>(port: Port, error: &io::Error) -> Status<Free> {
     if error.kind() == io::ErrorKind::PermissionDenied
         && let Ok(limits) = sys::limits()
         && port.get() < limits.unprivileged_start

@@ -72,7 +72,7 @@ pub struct OwnerReport {
     pub activity: Activity,
 }
 
-/// What is seen on one port now. It is not taken even for a moment.
+/// What is seen on one port now, by a look that is in nobody's way.
 ///
 /// # Errors
 /// When the system does not list its processes.

@@ -4,6 +4,8 @@
 
 /// `cargo xtask dev` with scripted services: errors, stopping, watching, events.
 mod dev;
+/// What a hold keeps away.
+mod hold;
 /// Golden files: `before`, `edits`, `after`.
 mod patch;
 /// Holds and owners on the real system.
@@ -14,6 +16,8 @@ mod recovery;
 mod template;
 /// The layers, and what may be used where.
 mod tidy;
+/// The truth table of verdicts.
+mod verdicts;
 
 /// Services that do not listen where they should, and those that cannot listen over a hold.
 mod whereabouts;

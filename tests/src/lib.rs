@@ -5,18 +5,21 @@
 
 mod network;
 mod process;
+pub mod sockets;
 mod stage;
 mod template;
+mod user;
 
 use std::io::Write;
 use std::path::Path;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-pub use network::own_network;
+pub use network::{ephemeral_range, own_network};
 pub use process::{Ended, Running, Signal, ignore_term};
 pub use stage::{Programs, Stage};
 pub use template::{Browser, chromium, copy_folder, template};
+pub use user::as_another_user;
 
 /// How long anything may take that a test waits for. A loaded machine builds and starts slowly; an event that comes
 /// later than this does not come.
@@ -32,15 +35,25 @@ pub fn rounds(full: usize) -> usize {
 /// Says on the real standard error that a test was not run, which cargo would hide otherwise; in CI that is a failure.
 pub fn not_run(test: &str, reason: &str) {
     let line = format!("not run here: {test}: {reason}\n");
+    tell(&line);
+    assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{line}");
+}
+
+/// Says what a test measured, or what it left out, on the real standard error.
+pub fn tell(line: &str) {
     // `eprintln` is captured by the test runner, a write is not.
     std::io::stderr().write_all(line.as_bytes()).ok();
-    assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{line}");
+}
+
+/// Is this program on the PATH?
+pub fn is_installed(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
 /// Is this program on the PATH? Where it is not, the test is reported as not run.
 pub fn has(test: &str, program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let is_there = std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
+    let is_there = is_installed(program);
     if !is_there {
         not_run(test, &format!("`{program}` is not installed"));
     }

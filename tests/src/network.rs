@@ -3,9 +3,11 @@
 #![expect(unsafe_code, reason = "there is no safe wrapper for a thread's own network")]
 
 use std::env;
-use std::io;
+use std::fs::OpenOptions;
+use std::io::{self, Write};
 use std::mem::zeroed;
 use std::net::UdpSocket;
+use std::ops::RangeInclusive;
 use std::os::fd::AsRawFd;
 use std::process::{Command, Stdio};
 
@@ -33,6 +35,18 @@ pub fn own_network(test: &str) -> bool {
         not_run(test, "a network of its own needs root, or user namespaces and `unshare`");
     }
     false
+}
+
+/// Says which ports this network gives out by itself.
+#[track_caller]
+pub fn ephemeral_range(ports: RangeInclusive<u16>) {
+    let range = format!("{} {}", ports.start(), ports.end());
+    // The system's file is written where it stands, with no other in its place.
+    OpenOptions::new()
+        .write(true)
+        .open("/proc/sys/net/ipv4/ip_local_port_range")
+        .and_then(|mut file| file.write_all(range.as_bytes()))
+        .expect("who made this network may say so");
 }
 
 fn unshare() -> Command {
