@@ -4,6 +4,8 @@
 
 /// `cargo xtask dev` with scripted services: errors, stopping, watching, events.
 mod dev;
+/// Who is stopped on a port, and who never is.
+mod kill_safety;
 /// Golden files: `before`, `edits`, `after`.
 mod patch;
 /// Holds and owners on the real system.

@@ -13,8 +13,8 @@ use std::path::Path;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-pub use network::own_network;
-pub use process::{Ended, Running, Signal, ignore_term};
+pub use network::{bound, connected, own_network, share};
+pub use process::{Ended, Running, Signal, become_user, ignore_term};
 pub use stage::{Programs, Stage};
 pub use template::{Browser, chromium, copy_folder, template};
 

@@ -5,9 +5,12 @@
 use std::env;
 use std::io;
 use std::mem::zeroed;
-use std::net::UdpSocket;
-use std::os::fd::AsRawFd;
+use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::process::{Command, Stdio};
+
+use rustix::io::FdFlags;
+use rustix::net::{self, AddressFamily, SocketType};
 
 use crate::not_run;
 
@@ -33,6 +36,27 @@ pub fn own_network(test: &str) -> bool {
         not_run(test, "a network of its own needs root, or user namespaces and `unshare`");
     }
     false
+}
+
+/// A socket that is bound to `address` and does not listen.
+pub fn bound(address: &str) -> OwnedFd {
+    let address: SocketAddr = address.parse().expect("an address");
+    let socket = net::socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
+    net::bind(&socket, &address).expect("the address is free");
+    socket
+}
+
+/// A connection from one address to another.
+pub fn connected(from: &str, to: &str) -> OwnedFd {
+    let socket = bound(from);
+    let to: SocketAddr = to.parse().expect("an address");
+    net::connect(&socket, &to).expect("somebody listens there");
+    socket
+}
+
+/// Lets what this process starts from now on have `socket` open too.
+pub fn share(socket: &OwnedFd) {
+    rustix::io::fcntl_setfd(socket, FdFlags::empty()).expect("a flag of ours");
 }
 
 fn unshare() -> Command {

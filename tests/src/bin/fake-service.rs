@@ -5,6 +5,12 @@
 //! - `--ignore-term`: SIGTERM does nothing from here on;
 //! - `--listen ADDRESS`: listens there and answers every http request with 200;
 //! - `--listen-env HOST NAME`: the same on the port that variable says;
+//! - `--listen-shared ADDRESS`: the same as `--listen`, and what it starts from here on has the listener open too;
+//! - `--bind ADDRESS`: is bound there and does not listen;
+//! - `--connect FROM TO`: connects from one address to another;
+//! - `--become USER`: is this user, by number, from here on;
+//! - `--run PROGRAM ARGUMENTS… --`: runs it, then prints `it ended with CODE`;
+//! - `--orphan PROGRAM ARGUMENTS… --`: starts it so that it is nobody's child, and does not wait;
 //! - `--child ARGUMENTS… --`: starts a fake service of its own and leaves it alone;
 //! - `--wait-for FILE`: goes on once the file is there;
 //! - `--exit CODE`: ends with this code.
@@ -16,8 +22,9 @@
 use std::env;
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 use std::thread;
 
 fn main() -> ExitCode {
@@ -31,18 +38,48 @@ fn main() -> ExitCode {
                 println!("{name}={}", env::var(&name).unwrap_or_default());
             }
             "--ignore-term" => tests::ignore_term(),
-            "--listen" => listen(&next()),
+            "--listen" => keep(listen(&next())),
             "--listen-env" => {
                 let (host, name) = (next(), next());
-                listen(&format!("{host}:{}", env::var(name).expect("the variable says a port")));
+                let port = env::var(name).expect("the variable says a port");
+                keep(listen(&format!("{host}:{port}")));
+            }
+            "--listen-shared" => {
+                let listener = listen(&next());
+                tests::share(&listener);
+                keep(listener);
+            }
+            "--bind" => {
+                let address = next();
+                keep(tests::bound(&address));
+                println!("bound to {address}");
+            }
+            "--connect" => {
+                let (from, to) = (next(), next());
+                keep(tests::connected(&from, &to));
+                println!("connected from {from}");
+            }
+            "--become" => {
+                let user = next();
+                tests::become_user(user.parse().expect("a user is a number"));
+                println!("user {user} from here on");
+            }
+            "--run" => {
+                let status = program(&mut words).status().expect("it can be started");
+                println!("it ended with {}", status.code().expect("an exit code"));
+            }
+            "--orphan" => {
+                let orphan = program(&mut words);
+                let mut shell = Command::new("sh");
+                shell.args(["-c", "\"$@\" &", "sh"]).arg(orphan.get_program());
+                shell.args(orphan.get_args()).stdin(Stdio::null()).stdout(Stdio::null());
+                assert!(shell.stderr(Stdio::null()).status().expect("a shell").success());
+                println!("an orphan is there");
             }
             "--child" => {
-                let arguments: Vec<String> =
-                    words.by_ref().take_while(|word| word != "--").collect();
-                let program = env::current_exe().expect("we are a file");
-                drop(
-                    Command::new(program).args(arguments).spawn().expect("we can be started again"),
-                );
+                let mut child = Command::new(env::current_exe().expect("we are a file"));
+                let child = child.args(until_end(&mut words)).spawn();
+                drop(child.expect("we can be started again"));
             }
             "--wait-for" => tests::wait_for_file(Path::new(&next())),
             "--exit" => {
@@ -56,7 +93,24 @@ fn main() -> ExitCode {
     }
 }
 
-fn listen(address: &str) {
+/// The words up to the next `--`.
+fn until_end(words: &mut impl Iterator<Item = String>) -> Vec<String> {
+    words.take_while(|word| word != "--").collect()
+}
+
+fn program(words: &mut impl Iterator<Item = String>) -> Command {
+    let words = until_end(words);
+    let mut command = Command::new(&words[0]);
+    command.args(&words[1..]);
+    command
+}
+
+/// Open until we end.
+fn keep(socket: OwnedFd) {
+    std::mem::forget(socket);
+}
+
+fn listen(address: &str) -> OwnedFd {
     let listener = match TcpListener::bind(address) {
         Ok(listener) => listener,
         Err(error) => {
@@ -65,6 +119,7 @@ fn listen(address: &str) {
         }
     };
     println!("listening on {address}");
+    let same = listener.try_clone().expect("a further descriptor");
     thread::spawn(move || {
         for mut stream in listener.incoming().flatten() {
             let mut request = [0; 1024];
@@ -76,4 +131,5 @@ fn listen(address: &str) {
             drop(answered);
         }
     });
+    same.into()
 }
