@@ -151,6 +151,11 @@ pub(crate) fn move_aside(path: &Path, to: &Path) -> Result<()> {
     fs::rename(path, to).map_err(|source| failed("move", path, source))
 }
 
+/// The path of a file that is there, without links in it.
+pub fn canonical(path: &Path) -> Result<PathBuf> {
+    fs::canonicalize(path).map_err(|source| failed("find", path, source))
+}
+
 /// The entries of a folder; none when there is no such folder.
 pub fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(folder) {

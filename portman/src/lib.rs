@@ -46,6 +46,8 @@ pub mod owner;
 #[cfg(feature = "patch")]
 pub mod patch;
 
+pub mod safety;
+
 pub mod allocate;
 #[cfg(feature = "patch")]
 mod merge;

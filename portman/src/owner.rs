@@ -61,6 +61,38 @@ pub struct Occupant {
     pub owners: Vec<Owner>,
 }
 
+/// What one process has on a port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Presence<'a> {
+    /// The process.
+    pub owner: &'a Owner,
+    /// What it does there.
+    pub activity: Activity,
+    /// Where it does that.
+    pub addresses: Vec<SocketAddr>,
+}
+
+/// One entry a process and activity, with all its addresses.
+pub fn presences(occupants: &[Occupant]) -> Vec<Presence<'_>> {
+    let mut presences: Vec<Presence<'_>> = Vec::new();
+    for Occupant { address, activity, owners, .. } in occupants {
+        for owner in owners {
+            let known = presences
+                .iter_mut()
+                .find(|known| known.owner.process == owner.process && known.activity == *activity);
+            match known {
+                Some(known) => known.addresses.push(*address),
+                None => presences.push(Presence {
+                    owner,
+                    activity: *activity,
+                    addresses: vec![*address],
+                }),
+            }
+        }
+    }
+    presences
+}
+
 /// Names the processes behind `sockets`, in the same order, with one search for all of them.
 ///
 /// # Errors
@@ -90,6 +122,21 @@ pub fn occupants(sockets: &[Socket]) -> Result<Vec<Occupant>> {
 /// When the system does not list its processes.
 pub fn holders(sockets: &[Socket]) -> Result<HashSet<u32>> {
     Ok(search(sockets)?.into_values().flatten().collect())
+}
+
+/// One process by its pid; none when there is none.
+///
+/// # Errors
+/// When the system does not list its users.
+pub fn find(pid: u32) -> Result<Option<Owner>> {
+    let users =
+        Users::new_with_refreshed_list().map_err(|error| unlisted(io::Error::other(error)))?;
+    Ok(describe(std::iter::once(pid), &users)?.remove(&pid))
+}
+
+/// What supervises a process.
+pub fn unit_of(_pid: u32) -> Option<Unit> {
+    None
 }
 
 /// One search of all processes: which have the socket of which inode open.

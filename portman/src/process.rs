@@ -28,13 +28,23 @@ impl Process {
 
     /// This process, its parent, the parent's parent, and so on.
     pub fn ancestors() -> io::Result<Vec<Self>> {
-        let mut line = vec![Self::current()?];
+        Self::current()?.line()
+    }
+
+    /// The same of any process.
+    pub fn line(self) -> io::Result<Vec<Self>> {
+        let mut line = vec![self];
         while let Some(pid) = sys::parent(line[line.len() - 1].pid)?
             && let Some(parent) = Self::find(pid)?
         {
             line.push(parent);
         }
         Ok(line)
+    }
+
+    /// The process that leads the session of its terminal; none without a terminal.
+    pub fn terminal_leader(self) -> io::Result<Option<Self>> {
+        sys::terminal_leader(self.pid)?.map_or(Ok(None), Self::find)
     }
 
     /// Does it still run?
@@ -76,7 +86,12 @@ pub fn runs_in_group(group: u32) -> io::Result<bool> {
 
 /// Is this process one that [`marked`] would find? One that is gone, or another user's, is not.
 pub fn is_marked(pid: u32, variable: &str, item: &str) -> bool {
-    sys::environment(pid).is_ok_and(|environment| has_item(&environment, variable, item))
+    carries(pid, variable, item).unwrap_or(false)
+}
+
+/// The same where a process that may not be looked into is an error.
+pub fn carries(pid: u32, variable: &str, item: &str) -> io::Result<bool> {
+    Ok(has_item(&sys::environment(pid)?, variable, item))
 }
 
 fn has_item(environment: &[u8], variable: &str, item: &str) -> bool {
@@ -115,9 +130,10 @@ mod tests {
         let mut child = command.stdin(std::process::Stdio::piped()).spawn().unwrap();
         assert!(runs_in_group(child.id()).unwrap());
         let process = Process::find(child.id()).unwrap().unwrap();
+        let handle = sys::handle(process.pid, process.started).unwrap().unwrap();
         drop(child.stdin.take());
         let deadline = std::time::Instant::now() + std::time::Duration::from_mins(1);
-        sys::wait_gone(process.pid, process.started, deadline).unwrap();
+        assert!(sys::wait_gone(&handle, deadline).unwrap());
         // Nobody has waited for it yet.
         assert!(!runs_in_group(child.id()).unwrap());
         child.wait().unwrap();

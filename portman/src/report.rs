@@ -5,8 +5,9 @@ use serde::Serialize;
 use crate::allocate::{Doubt, Taken};
 use crate::check::{self, Activity, Block, Status};
 use crate::error::Result;
-use crate::owner::{Occupant, Owner, occupants};
+use crate::owner::{Occupant, Presence, occupants, presences};
 use crate::port::Port;
+use crate::safety::{Asker, Asking, Holder, Verdict, holders};
 
 /// The version of [`Report`]'s keys.
 pub const VERSION: u32 = 1;
@@ -70,20 +71,48 @@ pub struct OwnerReport {
     pub addresses: Vec<String>,
     /// What it does there.
     pub activity: Activity,
+    /// May it be stopped?
+    pub can_terminate: bool,
+    /// Why, or why not; for people.
+    pub why: String,
 }
 
-/// What is seen on one port now, by a look that is in nobody's way.
+impl OwnerReport {
+    /// The report on somebody; none when it is not known which process it is.
+    pub fn new(holder: &Holder) -> Option<Self> {
+        let owner = holder.owner.as_ref()?;
+        Some(Self {
+            pid: owner.process.pid,
+            name: owner.name.clone(),
+            cmdline: owner.cmdline.clone(),
+            user: owner.user.clone(),
+            started: owner.started,
+            addresses: holder.addresses.iter().map(ToString::to_string).collect(),
+            activity: holder.activity,
+            can_terminate: holder.verdict == Verdict::May,
+            why: holder.why(),
+        })
+    }
+}
+
+/// What is seen on one port now, and whether `asker` may stop who is there. It is not taken even for a moment.
 ///
 /// # Errors
 /// When the system does not list its processes.
-pub fn look(port: Port) -> Result<(Word, Option<String>, Vec<OwnerReport>)> {
+pub fn look(
+    port: Port,
+    asker: &Asker,
+    asking: Asking<'_>,
+) -> Result<(Word, Option<String>, Vec<OwnerReport>)> {
     Ok(match check::look(port) {
         Status::Available(()) => (Word::Available, None, Vec::new()),
         Status::Blocked(block) => (Word::Blocked, Some(block_reason(block)), Vec::new()),
         Status::Unknown(reason) => (Word::Unknown, Some(reason), Vec::new()),
         Status::Occupied(sockets) => {
             let occupants = occupants(&sockets)?;
-            (Word::Occupied, Some(occupied_reason(&occupants)), owners(&occupants))
+            let holders = holders(&occupants, asker, asking);
+            let owners = holders.iter().filter_map(OwnerReport::new).collect();
+            (Word::Occupied, Some(occupied_reason(&occupants)), owners)
         }
     })
 }
@@ -123,9 +152,11 @@ pub fn occupied_reason(occupants: &[Occupant]) -> String {
     let listens = |occupant: &&Occupant| occupant.activity == Activity::Listening;
     let listening: Vec<Occupant> = occupants.iter().filter(listens).cloned().collect();
     let told = if listening.is_empty() { occupants } else { &listening };
-    let known = owners(told).into_iter().map(|owner| {
-        let place = owner.addresses.join(" and ");
-        format!("{} (pid {}) {} {place}", owner.name, owner.pid, verb(owner.activity))
+    let known = presences(told);
+    let known = known.iter().map(|Presence { owner, activity, addresses }| {
+        let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+        let place = addresses.join(" and ");
+        format!("{} (pid {}) {} {place}", owner.name, owner.process.pid, verb(*activity))
     });
     let unknown = told.iter().filter(|occupant| occupant.owners.is_empty()).map(unknown_owner);
     known.chain(unknown).collect::<Vec<_>>().join(", ")
@@ -145,36 +176,6 @@ fn verb(activity: Activity) -> &'static str {
         Activity::Listening => "listens on",
         Activity::Bound => "is bound to",
         Activity::Connected | Activity::Lingering => "has a connection from",
-    }
-}
-
-/// One entry a process, with all its addresses.
-fn owners(occupants: &[Occupant]) -> Vec<OwnerReport> {
-    let mut reports: Vec<OwnerReport> = Vec::new();
-    for occupant in occupants {
-        for owner in &occupant.owners {
-            let address = occupant.address.to_string();
-            let known = reports.iter_mut().find(|report| {
-                report.pid == owner.process.pid && report.activity == occupant.activity
-            });
-            match known {
-                Some(report) => report.addresses.push(address),
-                None => reports.push(owner_report(owner, occupant.activity, address)),
-            }
-        }
-    }
-    reports
-}
-
-fn owner_report(owner: &Owner, activity: Activity, address: String) -> OwnerReport {
-    OwnerReport {
-        pid: owner.process.pid,
-        name: owner.name.clone(),
-        cmdline: owner.cmdline.clone(),
-        user: owner.user.clone(),
-        started: owner.started,
-        addresses: vec![address],
-        activity,
     }
 }
 

@@ -1,53 +1,158 @@
 //! Ends proven processes: first by asking, then by force, each by its identity and never by a bare pid.
 
+use std::collections::HashSet;
+use std::io;
 use std::time::{Duration, Instant};
 
+use crate::check::{self, Activity, Status};
 use crate::error::{Error, Result};
+use crate::owner::{Owner, occupants};
+use crate::port::Port;
 use crate::process::Process;
-use crate::sys::{self, Ending};
+use crate::safety::{Asker, Asking, Holder, Verdict, holders};
+use crate::sys::{self, Ending, Handle};
 
 /// How long the system gets to take a killed process away.
 const KILL_WAIT: Duration = Duration::from_secs(5);
+
+/// What became of a port that was to be free.
+#[derive(Debug)]
+pub struct Freed {
+    /// Who was stopped.
+    pub stopped: Vec<Owner>,
+    /// How the port is now.
+    pub state: State,
+}
+
+/// How a port is after the attempt to free it.
+#[derive(Debug)]
+pub enum State {
+    /// Nobody is on it.
+    Free,
+    /// Nobody was touched, since these may not all be stopped. None of them: a hold of somebody unseen is on it.
+    Refused(Vec<Holder>),
+    /// These are still on it. None of them: a hold of somebody unseen is.
+    Held(Vec<Holder>),
+}
+
+/// Stops who listens on `port`, if `safety` lets it: each is asked to end, and killed after `grace`. Unless every
+/// socket that listens there has an owner that may be stopped, nobody is touched.
+///
+/// # Errors
+/// When it is not known who is on the port, or the system refuses to stop somebody.
+pub fn free(port: Port, asker: &Asker, asking: Asking<'_>, grace: Duration) -> Result<Freed> {
+    let freed = |stopped, state| Ok(Freed { stopped, state });
+    let Some(sockets) = on(port)? else { return freed(Vec::new(), State::Free) };
+    let found = occupants(&sockets)?;
+    let all = holders(&found, asker, asking);
+    let permitted: Vec<&Owner> = all.iter().filter_map(permitted).collect();
+    let listens = |activity| activity == Activity::Listening;
+    let mut listening = found.iter().filter(|one| listens(one.activity)).peekable();
+    let can_free = listening.peek().is_some()
+        && listening.all(|one| one.owners.iter().any(|owner| permitted.contains(&owner)));
+    if !can_free {
+        return freed(Vec::new(), State::Refused(all));
+    }
+    let inodes: HashSet<u64> =
+        sockets.iter().filter(|one| listens(one.activity)).filter_map(|one| one.inode).collect();
+    let stopped = stop_holding(&permitted, &inodes, grace)?;
+    freed(
+        stopped,
+        match on(port)? {
+            None => State::Free,
+            Some(left) => State::Held(holders(&occupants(&left)?, asker, asking)),
+        },
+    )
+}
+
+/// The sockets on a port; none when nobody has it.
+fn on(port: Port) -> Result<Option<Vec<check::Socket>>> {
+    match check::look(port) {
+        Status::Available(()) | Status::Blocked(_) => Ok(None),
+        Status::Occupied(sockets) => Ok(Some(sockets)),
+        Status::Unknown(reason) => Err(Error::System {
+            what: format!("who is on port {port}"),
+            source: io::Error::other(reason),
+        }),
+    }
+}
+
+fn permitted(holder: &Holder) -> Option<&Owner> {
+    let is_candidate = holder.verdict == Verdict::May && holder.activity == Activity::Listening;
+    holder.owner.as_ref().filter(|_| is_candidate)
+}
+
+/// Stops those that still have one of these sockets open, and says which these were.
+fn stop_holding(owners: &[&Owner], inodes: &HashSet<u64>, grace: Duration) -> Result<Vec<Owner>> {
+    let mut stopped = Vec::new();
+    let mut handles = Vec::new();
+    for owner in owners {
+        let process = owner.process;
+        let Some(handle) = open(process)? else { continue };
+        // Looked up once the handle is fixed: who has closed the socket meanwhile is nobody's business.
+        if sys::has_open(process.pid, inodes).map_err(unknown(process))? {
+            handles.push((process, handle));
+            stopped.push((*owner).clone());
+        }
+    }
+    end_all(&handles, grace)?;
+    Ok(stopped)
+}
 
 /// Asks all of `processes` to end, waits up to `grace` for them together, and kills what is left.
 ///
 /// # Errors
 /// When the system refuses the signal to one of them, or one survives being killed. The others have been stopped then.
 pub fn stop_all(processes: &[Process], grace: Duration) -> Result<()> {
+    let mut handles = Vec::with_capacity(processes.len());
+    let mut failed = None;
+    for process in processes {
+        match open(*process) {
+            Ok(handle) => handles.extend(handle.map(|handle| (*process, handle))),
+            Err(error) => failed = failed.or(Some(error)),
+        }
+    }
+    end_all(&handles, grace)?;
+    failed.map_or(Ok(()), Err)
+}
+
+/// A handle on this process; none when it has ended.
+fn open(process: Process) -> Result<Option<Handle>> {
+    sys::handle(process.pid, process.started).map_err(unknown(process))
+}
+
+fn end_all(handles: &[(Process, Handle)], grace: Duration) -> Result<()> {
+    let all: Vec<&(Process, Handle)> = handles.iter().collect();
     // What cannot be asked can perhaps be killed; what cannot be killed is the error.
-    end(processes, Ending::Terminate, grace).ok();
-    let left: Vec<Process> =
-        processes.iter().copied().filter(|process| may_be_alive(*process)).collect();
-    let killed = end(&left, Ending::Kill, KILL_WAIT);
-    match left.into_iter().find(|process| may_be_alive(*process)) {
-        Some(survivor) => Err(killed.err().unwrap_or(Error::Unkillable(survivor))),
+    let (left, _) = end(&all, Ending::Terminate, grace);
+    let (left, killed) = end(&left, Ending::Kill, KILL_WAIT);
+    match left.first() {
+        Some((survivor, _)) => Err(killed.err().unwrap_or(Error::Unkillable(*survivor))),
         None => Ok(()),
     }
 }
 
-/// Signals all of them and waits for them together; the first error comes last.
-fn end(processes: &[Process], ending: Ending, patience: Duration) -> Result<()> {
+/// Signals all of them and waits for them together: says who is left, and the first error.
+fn end<'a>(
+    handles: &[&'a (Process, Handle)],
+    ending: Ending,
+    patience: Duration,
+) -> (Vec<&'a (Process, Handle)>, Result<()>) {
     let deadline = Instant::now() + patience;
-    let about = |process: &Process| {
-        let what = format!("whether process {} has ended", process.pid);
-        move |source| Error::System { what, source }
-    };
-    let signalled: Vec<Result<()>> = processes
+    let signalled: Vec<Result<()>> = handles
         .iter()
-        .map(|process| sys::signal(process.pid, process.started, ending).map_err(about(process)))
+        .map(|(process, handle)| sys::signal(handle, ending).map_err(unknown(*process)))
         .collect();
-    let waited: Vec<Result<()>> = processes
-        .iter()
-        .map(|process| {
-            sys::wait_gone(process.pid, process.started, deadline).map_err(about(process))
-        })
-        .collect();
-    signalled.into_iter().chain(waited).collect()
+    // What cannot be found out is not taken for dead.
+    let is_left =
+        |(_, handle): &&(Process, Handle)| !sys::wait_gone(handle, deadline).unwrap_or(false);
+    let left = handles.iter().copied().filter(is_left).collect();
+    (left, signalled.into_iter().collect())
 }
 
-/// What cannot be found out is not taken for dead.
-fn may_be_alive(process: Process) -> bool {
-    process.is_alive().unwrap_or(true)
+fn unknown(process: Process) -> impl FnOnce(io::Error) -> Error {
+    let what = format!("whether process {} has ended", process.pid);
+    move |source| Error::System { what, source }
 }
 
 #[cfg(test)]

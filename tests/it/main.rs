@@ -6,6 +6,8 @@
 mod dev;
 /// What a hold keeps away.
 mod hold;
+/// Who is stopped on a port, and who never is.
+mod kill_safety;
 /// Golden files: `before`, `edits`, `after`.
 mod patch;
 /// Holds and owners on the real system.

@@ -6,13 +6,19 @@ use crate::stage;
 use portman::check::{Hold, Status, check};
 use portman::owner::occupants;
 use portman::port::Port;
-use portman::report::{Word, look};
+use portman::report::{OwnerReport, Word};
+use portman::safety::{Asker, Asking};
 use tests::own_network;
 
 const PORT: u16 = 8000;
 
 fn port() -> Port {
     Port::new(PORT).unwrap()
+}
+
+fn look(port: Port) -> (Word, Option<String>, Vec<OwnerReport>) {
+    let asker = Asker::new(Vec::new()).unwrap();
+    portman::report::look(port, &asker, Asking::ByNumber { force: false }).unwrap()
 }
 
 #[track_caller]
@@ -67,7 +73,7 @@ fn two_servers_on_the_two_loopback_addresses_are_both_named() {
     let mut on_v6 = stage.stranger(&["--listen", "[::1]:8000"]);
     on_v4.wait_for("listening");
     on_v6.wait_for("listening");
-    let (word, _, owners) = look(port()).unwrap();
+    let (word, _, owners) = look(port());
     assert_eq!(word, Word::Occupied);
     let mut pids: Vec<u32> = owners.iter().map(|owner| owner.pid).collect();
     pids.sort_unstable();
@@ -99,7 +105,7 @@ fn an_outgoing_connection_occupies_its_port_and_is_named_as_that() {
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
     let client = TcpStream::connect(server.local_addr().unwrap()).unwrap();
     let used = Port::new(client.local_addr().unwrap().port()).unwrap();
-    let (word, reason, _) = look(used).unwrap();
+    let (word, reason, _) = look(used);
     assert_eq!(word, Word::Occupied);
     assert!(reason.unwrap().contains("has a connection from"));
 }

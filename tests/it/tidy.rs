@@ -6,13 +6,14 @@ use portman::fs;
 
 /// The modules of portman in layers: each may import from those before it. Names in one layer do not know each other,
 /// apart from a folder's own parts.
-const PORTMAN: [&[&str]; 8] = [
+const PORTMAN: [&[&str]; 9] = [
     &["port"],
     &["sys", "patch"],
     &["process"],
     &["error"],
     &["fs", "merge"],
     &["check", "owner", "lease"],
+    &["safety"],
     &["allocate", "stop", "restore"],
     &["report", "lib"],
 ];

@@ -1,6 +1,6 @@
 //! A process that a test started: its lines, its end, and signals to it.
 
-#![expect(unsafe_code, reason = "ignoring a signal has no safe wrapper")]
+#![expect(unsafe_code, reason = "ignoring a signal and being another user have no safe wrapper")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -149,4 +149,11 @@ pub fn ignore_term() {
     // SAFETY: SIG_IGN is no function of ours, so nothing runs in a signal's context.
     let previous = unsafe { libc::signal(libc::SIGTERM, libc::SIG_IGN) };
     assert_ne!(previous, libc::SIG_ERR, "SIGTERM can be ignored");
+}
+
+/// Makes this process another user's.
+pub fn become_user(uid: u32) {
+    // SAFETY: the C library changes the user of all threads; no memory is touched.
+    let result = unsafe { libc::setuid(uid) };
+    assert_eq!(result, 0, "root may be anybody: {}", std::io::Error::last_os_error());
 }

@@ -15,6 +15,7 @@ use portman::lease::{self, Lease};
 use portman::port::Port;
 use portman::process::{self, Process};
 use portman::restore::{self, Restored};
+use portman::safety::{Asker, Live};
 use portman::stop;
 use serde::{Deserialize, Serialize};
 
@@ -221,6 +222,38 @@ pub fn running(state: &Path, checkout: &Path) -> anyhow::Result<Option<Record>> 
     // Looking leaves nothing behind: without a record there was never a run, and no lock to ask.
     let Some(record) = read_record(&home)? else { return Ok(None) };
     Ok(if Lock::try_take(&home.lock())?.is_some() { None } else { Some(record) })
+}
+
+/// The runs of all checkouts of this user that are under way.
+///
+/// # Errors
+/// When the record of one cannot be read.
+pub fn live(state: &Path) -> anyhow::Result<Vec<Live>> {
+    let mut live = Vec::new();
+    for home in fs::entries(&state.join("checkouts"))?.into_iter().map(Home) {
+        // Without a record it has started nothing yet. Who has the lock is read after it was found taken.
+        if !home.record().exists() || Lock::try_take(&home.lock())?.is_some() {
+            continue;
+        }
+        live.extend(read_record(&home)?.map(|record| Live {
+            variable: VARIABLE.to_owned(),
+            mark: record.session,
+            launcher: record.launcher,
+            checkout: record.checkout,
+        }));
+    }
+    Ok(live)
+}
+
+/// Who asks for a process to be stopped: we, while these runs are under way.
+///
+/// # Errors
+/// When the system does not say who we are.
+pub fn asker(state: &Path) -> anyhow::Result<Asker> {
+    Ok(match live(state) {
+        Ok(live) => Asker::new(live)?,
+        Err(error) => Asker::blind(format!("{error:#}"))?,
+    })
 }
 
 fn read_record(home: &Home) -> anyhow::Result<Option<Record>> {

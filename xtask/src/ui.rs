@@ -327,7 +327,7 @@ fn row(port: &PortReport) -> [String; 5] {
     // Beside a server that listens, its hold is no news.
     let is_listened_on = port.owners.iter().any(listens);
     let told = port.owners.iter().filter(|owner| !is_listened_on || listens(owner));
-    let owners: Vec<String> = told.map(owner).collect();
+    let owners: Vec<String> = told.map(|told| owner(told, port.running)).collect();
     let owner =
         if owners.is_empty() { port.reason.clone().unwrap_or_default() } else { owners.join("; ") };
     [
@@ -343,9 +343,12 @@ fn listens(owner: &OwnerReport) -> bool {
     owner.activity == Activity::Listening
 }
 
-fn owner(owner: &OwnerReport) -> String {
-    let user = owner.user.as_ref().map(|user| format!(", {user}")).unwrap_or_default();
-    format!("{} (pid {}{user}): {}", owner.name, owner.pid, owner.cmdline)
+fn owner(owner: &OwnerReport, is_running: bool) -> String {
+    let OwnerReport { pid, name, cmdline, user, can_terminate, why, .. } = owner;
+    let user = user.as_ref().map(|user| format!(", {user}")).unwrap_or_default();
+    // Nobody asks for an end of what runs as it should, and what may be stopped is what one expects.
+    let doubt = (!is_running && !can_terminate).then(|| format!(" (may not be stopped: {why})"));
+    format!("{name} (pid {pid}{user}): {cmdline}{}", doubt.unwrap_or_default())
 }
 
 #[derive(Serialize)]
@@ -426,7 +429,7 @@ mod tests {
 
     #[test]
     fn the_table_of_ports_is_aligned_and_names_every_owner() {
-        let owner = |pid, user: Option<&str>| OwnerReport {
+        let owner = |pid, user: Option<&str>, can_terminate| OwnerReport {
             pid,
             name: "python3".to_owned(),
             cmdline: "python3 -m http.server".to_owned(),
@@ -434,10 +437,12 @@ mod tests {
             started: 0,
             addresses: vec!["0.0.0.0:8000".to_owned()],
             activity: Activity::Listening,
+            can_terminate,
+            why: "it belongs to user bob".to_owned(),
         };
         let ports = vec![
             PortReport {
-                owners: vec![owner(7, Some("ann")), owner(4711, None)],
+                owners: vec![owner(7, Some("ann"), true), owner(4711, None, false)],
                 ..port("backend", 8000, 8001, Word::Occupied)
             },
             PortReport { running: true, ..port("frontend", 5173, 5173, Word::Occupied) },
@@ -453,7 +458,7 @@ mod tests {
         ];
         let table = "\
 SERVICE   PREFERRED  PORT  STATUS     OWNER
-backend   8000       8001  occupied   python3 (pid 7, ann): python3 -m http.server; python3 (pid 4711): python3 -m http.server
+backend   8000       8001  occupied   python3 (pid 7, ann): python3 -m http.server; python3 (pid 4711): python3 -m http.server (may not be stopped: it belongs to user bob)
 frontend  5173       5173  running
 any       any        3000  available
 web       80         none  blocked    ports below 1024 need a permission

@@ -124,11 +124,8 @@ pub(crate) fn holders(inodes: &HashSet<u64>) -> io::Result<HashMap<u64, Vec<u32>
     }
     for pid in pids()? {
         // A process that has ended meanwhile, or that we may not look into, is passed over.
-        let Ok(open) = fs::read_dir(format!("/proc/{pid}/fd")) else { continue };
-        for link in open.flatten().filter_map(|entry| fs::read_link(entry.path()).ok()) {
-            let inode =
-                link.to_str().and_then(parse::socket_link).filter(|inode| inodes.contains(inode));
-            let Some(inode) = inode else { continue };
+        let Ok(open) = open_sockets(pid) else { continue };
+        for inode in open.filter(|inode| inodes.contains(inode)) {
             let pids = holders.entry(inode).or_default();
             if pids.last() != Some(&pid) {
                 pids.push(pid);
@@ -136,6 +133,21 @@ pub(crate) fn holders(inodes: &HashSet<u64>) -> io::Result<HashMap<u64, Vec<u32>
         }
     }
     Ok(holders)
+}
+
+pub(crate) fn has_open(pid: u32, inodes: &HashSet<u64>) -> io::Result<bool> {
+    match open_sockets(pid) {
+        Ok(mut open) => Ok(open.any(|inode| inodes.contains(&inode))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// The inodes of the sockets that a process has open.
+fn open_sockets(pid: u32) -> io::Result<impl Iterator<Item = u64>> {
+    let open = fs::read_dir(format!("/proc/{pid}/fd"))?;
+    let links = open.flatten().filter_map(|entry| fs::read_link(entry.path()).ok());
+    Ok(links.filter_map(|link| parse::socket_link(link.to_str()?)))
 }
 
 pub(crate) fn pids() -> io::Result<Vec<u32>> {
@@ -153,6 +165,24 @@ pub(crate) fn parent(pid: u32) -> io::Result<Option<u32>> {
 
 pub(crate) fn group(pid: u32) -> io::Result<Option<u32>> {
     Ok(stat(pid)?.map(|stat| stat.group))
+}
+
+pub(crate) fn is_system(pid: u32) -> io::Result<bool> {
+    Ok(pid <= 1 || stat(pid)?.is_some_and(|stat| stat.is_kernel))
+}
+
+pub(crate) fn terminal_leader(pid: u32) -> io::Result<Option<u32>> {
+    Ok(stat(pid)?.filter(|stat| stat.has_terminal).map(|stat| stat.session))
+}
+
+pub(crate) fn is_apart(pid: u32) -> io::Result<bool> {
+    for kind in ["pid", "user"] {
+        let own = fs::read_link(format!("/proc/self/ns/{kind}"))?;
+        if fs::read_link(format!("/proc/{pid}/ns/{kind}"))? != own {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn stat(pid: u32) -> io::Result<Option<parse::Stat>> {
@@ -174,20 +204,11 @@ fn is_gone(error: &io::Error) -> bool {
         || error.raw_os_error() == Some(Errno::SRCH.raw_os_error())
 }
 
-pub(crate) fn signal(pid: u32, started_at: u64, ending: Ending) -> io::Result<()> {
-    let signal = match ending {
-        Ending::Terminate => Signal::TERM,
-        Ending::Kill => Signal::KILL,
-    };
-    let Some(pidfd) = pidfd(pid, started_at)? else { return Ok(()) };
-    match pidfd_send_signal(&pidfd, signal) {
-        Ok(()) | Err(Errno::SRCH) => Ok(()),
-        Err(error) => Err(error.into()),
-    }
-}
+/// A pidfd, and the process was still the one that was asked for once it was open.
+#[derive(Debug)]
+pub(crate) struct Handle(OwnedFd);
 
-/// A handle on exactly this process; none when it has ended.
-fn pidfd(pid: u32, started_at: u64) -> io::Result<Option<OwnedFd>> {
+pub(crate) fn handle(pid: u32, started_at: u64) -> io::Result<Option<Handle>> {
     let raw = i32::try_from(pid).ok().and_then(Pid::from_raw);
     let raw = raw.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
     let pidfd = match pidfd_open(raw, PidfdFlags::empty()) {
@@ -196,17 +217,27 @@ fn pidfd(pid: u32, started_at: u64) -> io::Result<Option<OwnedFd>> {
         Err(error) => return Err(error.into()),
     };
     // The handle is fixed now: if the start time still fits, it is this process and stays it.
-    Ok((started(pid)? == Some(started_at)).then_some(pidfd))
+    Ok((started(pid)? == Some(started_at)).then_some(Handle(pidfd)))
 }
 
-pub(crate) fn wait_gone(pid: u32, started_at: u64, deadline: Instant) -> io::Result<()> {
-    let Some(pidfd) = pidfd(pid, started_at)? else { return Ok(()) };
+pub(crate) fn signal(Handle(pidfd): &Handle, ending: Ending) -> io::Result<()> {
+    let signal = match ending {
+        Ending::Terminate => Signal::TERM,
+        Ending::Kill => Signal::KILL,
+    };
+    match pidfd_send_signal(pidfd, signal) {
+        Ok(()) | Err(Errno::SRCH) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+pub(crate) fn wait_gone(Handle(pidfd): &Handle, deadline: Instant) -> io::Result<bool> {
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         let left = Timespec::try_from(left).map_err(io::Error::other)?;
-        match poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&left)) {
+        match poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&left)) {
             Err(Errno::INTR) => {}
-            polled => return Ok(polled.map(drop)?),
+            polled => return Ok(polled? > 0),
         }
     }
 }

@@ -7,9 +7,13 @@
 //!   ends with its process. `is_claimed(port)` asks without claiming.
 //! - `inode(socket)`: the number under which the system knows a socket of ours.
 //! - `holders(inodes)`: which processes have these sockets open. Processes we may not look into are left out.
+//! - `has_open(pid, inodes)`: does this process have one of these sockets open?
 //! - `pids()`, `started(pid)`, `parent(pid)`, `group(pid)`, `environment(pid)`: processes; a zombie has nothing of these.
-//! - `signal(pid, started, …)`, `wait_gone(pid, started, deadline)`: of exactly this process, never of a later one that
-//!   has its pid.
+//! - `is_system(pid)`: the system itself is this process: its first one, or a part of the kernel.
+//! - `terminal_leader(pid)`: the process that leads the session of this one's terminal.
+//! - `is_apart(pid)`: it sees other processes or users than we do, as in a container.
+//! - `handle(pid, started)`: a `Handle` on exactly this process, never on a later one that has its pid; `signal(handle, …)`
+//!   and `wait_gone(handle, deadline)` go through it, the latter says whether the process has ended.
 //! - `is_family_absent(error)`: this machine has no IPv6, or no IPv4.
 //! - `limits()`: which ports the system gives out or keeps by itself.
 //! - `keep_owner(file, like)`: a file that replaces another belongs to the same user.
@@ -30,9 +34,10 @@ use serde::{Deserialize, Serialize};
 mod linux;
 #[cfg(target_os = "linux")]
 pub(crate) use linux::{
-    Claim, claim, connections, environment, forbids_rename, group, holders, inode, is_claimed,
-    is_family_absent, is_shared, keep_owner, limits, listeners, make_private, parent, pids, signal,
-    sockets, started, wait_gone,
+    Claim, Handle, claim, connections, environment, forbids_rename, group, handle, has_open,
+    holders, inode, is_apart, is_claimed, is_family_absent, is_shared, is_system, keep_owner,
+    limits, listeners, make_private, parent, pids, signal, sockets, started, terminal_leader,
+    wait_gone,
 };
 
 #[cfg(not(target_os = "linux"))]

@@ -12,12 +12,19 @@ pub(crate) struct Stat {
     pub(crate) parent: u32,
     /// Its process group.
     pub(crate) group: u32,
+    /// Its session, which is the pid of the session's leader.
+    pub(crate) session: u32,
+    /// Does its session have a terminal?
+    pub(crate) has_terminal: bool,
+    /// Is it a part of the kernel?
+    pub(crate) is_kernel: bool,
     /// When it started, in clock ticks since boot.
     pub(crate) started: u64,
 }
 
 /// Linux, `/proc/PID/stat`; none for a zombie or a dead process.
 pub(crate) fn stat(text: &str) -> Option<Stat> {
+    const KERNEL_THREAD: u64 = 0x0020_0000;
     // The name in parentheses may hold anything, also `) `: the fields start after the last one.
     let (_, fields) = text.rsplit_once(") ")?;
     let fields: Vec<&str> = fields.split(' ').collect();
@@ -28,6 +35,9 @@ pub(crate) fn stat(text: &str) -> Option<Stat> {
     Some(Stat {
         parent: field(1)?.parse().ok()?,
         group: field(2)?.parse().ok()?,
+        session: field(3)?.parse().ok()?,
+        has_terminal: field(4)? != "0",
+        is_kernel: field(6)?.parse::<u64>().ok()? & KERNEL_THREAD != 0,
         started: field(19)?.parse().ok()?,
     })
 }
@@ -140,10 +150,27 @@ mod tests {
 
     #[test]
     fn a_process_is_read_behind_any_name_and_a_zombie_is_none() {
-        let fields = "R 1 77 1 0 -1 4194560 0 0 0 0 0 0 0 0 20 0 1 0 4242 0 0";
-        let read = Some(Stat { parent: 1, group: 77, started: 4242 });
-        assert_eq!(stat(&format!("7 (sh) {fields}")), read);
-        assert_eq!(stat(&format!("7 (a) R 1 (b) {fields}")), read);
+        let fields = "R 1 77 66 0 -1 4194560 0 0 0 0 0 0 0 0 20 0 1 0 4242 0 0";
+        let read = Stat {
+            parent: 1,
+            group: 77,
+            session: 66,
+            has_terminal: false,
+            is_kernel: false,
+            started: 4242,
+        };
+        assert_eq!(stat(&format!("7 (sh) {fields}")), Some(read));
+        assert_eq!(stat(&format!("7 (a) R 1 (b) {fields}")), Some(read));
+        let in_terminal = fields.replace("66 0", "66 34816");
+        assert_eq!(
+            stat(&format!("7 (sh) {in_terminal}")),
+            Some(Stat { has_terminal: true, ..read })
+        );
+        let of_kernel = fields.replace("4194560", "2129984");
+        assert_eq!(
+            stat(&format!("7 (kworker/0:1) {of_kernel}")),
+            Some(Stat { is_kernel: true, ..read })
+        );
         assert_eq!(stat(&format!("7 (sh) {}", fields.replacen('R', "Z", 1))), None);
         assert_eq!(stat("7 (sh) R"), None);
     }

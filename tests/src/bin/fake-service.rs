@@ -6,6 +6,12 @@
 //! - `--listen ADDRESS`: listens there and answers every http request with 200;
 //! - `--listen-env HOST NAME`: the same on the port that variable says;
 //! - `--listen-strictly HOST NAME`: the same without `SO_REUSEADDR`, as few servers do;
+//! - `--listen-shared ADDRESS`: the same as `--listen`, and what it starts from here on has the listener open too;
+//! - `--bind ADDRESS`: is bound there and does not listen;
+//! - `--connect FROM TO`: connects from one address to another;
+//! - `--become USER`: is this user, by number, from here on;
+//! - `--run PROGRAM ARGUMENTS… --`: runs it, then prints `it ended with CODE`;
+//! - `--orphan PROGRAM ARGUMENTS… --`: starts it so that it is nobody's child, and does not wait;
 //! - `--child ARGUMENTS… --`: starts a fake service of its own and leaves it alone;
 //! - `--wait-for FILE`: goes on once the file is there;
 //! - `--exit CODE`: ends with this code.
@@ -17,8 +23,9 @@
 use std::env;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 use std::thread;
 
 use rustix::net::{self, AddressFamily, SocketType, bind, socket};
@@ -34,18 +41,45 @@ fn main() -> ExitCode {
                 println!("{name}={}", env::var(&name).unwrap_or_default());
             }
             "--ignore-term" => tests::ignore_term(),
-            "--listen" => listen(&next(), |address| TcpListener::bind(address)),
-            "--listen-env" => {
-                listen(&address(&next(), &next()), |address| TcpListener::bind(address));
+            "--listen" => keep(listen(&next(), share_port)),
+            "--listen-env" => keep(listen(&address(&next(), &next()), share_port)),
+            "--listen-strictly" => keep(listen(&address(&next(), &next()), bind_strictly)),
+            "--listen-shared" => {
+                let listener = listen(&next(), share_port);
+                tests::share(&listener);
+                keep(listener);
             }
-            "--listen-strictly" => listen(&address(&next(), &next()), bind_strictly),
+            "--bind" => {
+                let address = next();
+                keep(tests::bound(&address));
+                println!("bound to {address}");
+            }
+            "--connect" => {
+                let (from, to) = (next(), next());
+                keep(tests::connected(&from, &to));
+                println!("connected from {from}");
+            }
+            "--become" => {
+                let user = next();
+                tests::become_user(user.parse().expect("a user is a number"));
+                println!("user {user} from here on");
+            }
+            "--run" => {
+                let status = program(&mut words).status().expect("it can be started");
+                println!("it ended with {}", status.code().expect("an exit code"));
+            }
+            "--orphan" => {
+                let orphan = program(&mut words);
+                let mut shell = Command::new("sh");
+                shell.args(["-c", "\"$@\" &", "sh"]).arg(orphan.get_program());
+                shell.args(orphan.get_args()).stdin(Stdio::null()).stdout(Stdio::null());
+                assert!(shell.stderr(Stdio::null()).status().expect("a shell").success());
+                println!("an orphan is there");
+            }
             "--child" => {
-                let arguments: Vec<String> =
-                    words.by_ref().take_while(|word| word != "--").collect();
-                let program = env::current_exe().expect("we are a file");
-                drop(
-                    Command::new(program).args(arguments).spawn().expect("we can be started again"),
-                );
+                let mut child = Command::new(env::current_exe().expect("we are a file"));
+                let child = child.args(until_end(&mut words)).spawn();
+                drop(child.expect("we can be started again"));
             }
             "--wait-for" => tests::wait_for_file(Path::new(&next())),
             "--exit" => {
@@ -59,8 +93,30 @@ fn main() -> ExitCode {
     }
 }
 
+/// The words up to the next `--`.
+fn until_end(words: &mut impl Iterator<Item = String>) -> Vec<String> {
+    words.take_while(|word| word != "--").collect()
+}
+
+fn program(words: &mut impl Iterator<Item = String>) -> Command {
+    let words = until_end(words);
+    let mut command = Command::new(&words[0]);
+    command.args(&words[1..]);
+    command
+}
+
+/// Open until we end.
+fn keep(socket: OwnedFd) {
+    std::mem::forget(socket);
+}
+
 fn address(host: &str, variable: &str) -> String {
     format!("{host}:{}", env::var(variable).expect("the variable says a port"))
+}
+
+/// As nearly every server does: over a hold, and over ended connections.
+fn share_port(address: &str) -> io::Result<TcpListener> {
+    TcpListener::bind(address)
 }
 
 fn bind_strictly(address: &str) -> io::Result<TcpListener> {
@@ -72,7 +128,7 @@ fn bind_strictly(address: &str) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-fn listen(address: &str, bind: impl Fn(&str) -> io::Result<TcpListener>) {
+fn listen(address: &str, bind: impl Fn(&str) -> io::Result<TcpListener>) -> OwnedFd {
     let listener = match bind(address) {
         Ok(listener) => listener,
         Err(error) => {
@@ -81,6 +137,7 @@ fn listen(address: &str, bind: impl Fn(&str) -> io::Result<TcpListener>) {
         }
     };
     println!("listening on {address}");
+    let same = listener.try_clone().expect("a further descriptor");
     thread::spawn(move || {
         for mut stream in listener.incoming().flatten() {
             let mut request = [0; 1024];
@@ -92,4 +149,5 @@ fn listen(address: &str, bind: impl Fn(&str) -> io::Result<TcpListener>) {
             drop(answered);
         }
     });
+    same.into()
 }

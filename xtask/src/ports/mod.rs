@@ -1,6 +1,7 @@
 //! `cargo xtask ports`: one file a command.
 
 pub mod find;
+pub mod free;
 pub mod report;
 
 use crate::flags::{Ports, PortsAction};
@@ -14,7 +15,7 @@ pub fn ports(flags: &Ports, ui: &mut Ui) -> anyhow::Result<u8> {
     match &flags.action {
         None => report::report(&flags.stack, ui),
         Some(PortsAction::Who(flags)) => unimplemented!("{flags:?}"),
-        Some(PortsAction::Free(flags)) => unimplemented!("{flags:?}"),
+        Some(PortsAction::Free(flags)) => free::free(flags, ui),
         Some(PortsAction::Find(flags)) => find::find(flags, ui),
         Some(PortsAction::Reserve(flags)) => unimplemented!("{flags:?}"),
         Some(PortsAction::Release(flags)) => unimplemented!("{flags:?}"),

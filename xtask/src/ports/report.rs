@@ -4,6 +4,7 @@ use portman::allocate::{self, Request};
 use portman::lease::Memory;
 use portman::process::is_marked;
 use portman::report::{self, PortReport, Report, Word};
+use portman::safety::{Asker, Asking};
 
 use crate::config::{self, Stack};
 use crate::failure::Kind;
@@ -24,17 +25,23 @@ pub fn report(flags: &PortsOfStack, ui: &mut Ui) -> anyhow::Result<u8> {
     let stack = config::load(&flags.place)?;
     let running = session::running(&state, &stack.root)?;
     let memory = memory::read(&state, &stack.root, ui)?;
-    let report = gather(&stack, &memory, running.as_ref())?;
+    let asker = session::asker(&state)?;
+    let report = gather(&stack, &memory, running.as_ref(), &asker)?;
     ui.report(&report);
     let is_all_known = report.ports.iter().all(|port| port.status != Word::Unknown);
     Ok(if is_all_known { 0 } else { Kind::Port as u8 })
 }
 
-fn gather(stack: &Stack, memory: &Memory, running: Option<&Record>) -> anyhow::Result<Report> {
+fn gather(
+    stack: &Stack,
+    memory: &Memory,
+    running: Option<&Record>,
+    asker: &Asker,
+) -> anyhow::Result<Report> {
     let requests = stack.requests();
     let mut ports = Vec::with_capacity(requests.len());
     for request in &requests {
-        ports.push(look(request, running)?);
+        ports.push(look(request, running, asker)?);
     }
     if running.is_none() {
         let foreseen = allocate::foresee(&requests, &stack.pool, memory)?;
@@ -46,12 +53,13 @@ fn gather(stack: &Stack, memory: &Memory, running: Option<&Record>) -> anyhow::R
 }
 
 /// The report on the port that a running service has, or else on the one it would like.
-fn look(request: &Request, running: Option<&Record>) -> anyhow::Result<PortReport> {
+fn look(request: &Request, running: Option<&Record>, asker: &Asker) -> anyhow::Result<PortReport> {
     let Request { service, preferred } = request;
     let assigned = running.and_then(|run| run.ports.iter().find(|(name, _)| name == service));
     let assigned = assigned.map(|(_, port)| *port);
     let (status, reason, owners) = match assigned.or(*preferred) {
-        Some(port) => report::look(port)?,
+        // As `ports free` would be asked.
+        Some(port) => report::look(port, asker, Asking::ByNumber { force: false })?,
         None => (Word::Available, None, Vec::new()),
     };
     let is_own = |pid| running.is_some_and(|run| is_marked(pid, VARIABLE, run.session()));
