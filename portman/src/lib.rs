@@ -55,6 +55,8 @@ mod merge;
 pub mod restore;
 pub mod stop;
 
+pub mod conflict;
+
 pub mod report;
 
 pub use allocate::any::{Reservation, reserve};

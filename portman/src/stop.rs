@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::check::{self, Activity, Status};
 use crate::error::{Error, Result};
-use crate::owner::{Owner, occupants};
+use crate::owner::{Occupant, Owner, occupants};
 use crate::port::Port;
 use crate::process::Process;
 use crate::safety::{Asker, Asking, Holder, Verdict, holders};
@@ -45,16 +45,12 @@ pub fn free(port: Port, asker: &Asker, asking: Asking<'_>, grace: Duration) -> R
     let Some(sockets) = on(port)? else { return freed(Vec::new(), State::Free) };
     let found = occupants(&sockets)?;
     let all = holders(&found, asker, asking);
-    let permitted: Vec<&Owner> = all.iter().filter_map(permitted).collect();
-    let listens = |activity| activity == Activity::Listening;
-    let mut listening = found.iter().filter(|one| listens(one.activity)).peekable();
-    let can_free = listening.peek().is_some()
-        && listening.all(|one| one.owners.iter().any(|owner| permitted.contains(&owner)));
-    if !can_free {
+    if !can_free(&found, &all) {
         return freed(Vec::new(), State::Refused(all));
     }
-    let inodes: HashSet<u64> =
-        sockets.iter().filter(|one| listens(one.activity)).filter_map(|one| one.inode).collect();
+    let listening = sockets.iter().filter(|one| one.activity == Activity::Listening);
+    let inodes: HashSet<u64> = listening.filter_map(|one| one.inode).collect();
+    let permitted: Vec<&Owner> = all.iter().filter_map(permitted).collect();
     let stopped = stop_holding(&permitted, &inodes, grace)?;
     freed(
         stopped,
@@ -63,6 +59,14 @@ pub fn free(port: Port, asker: &Asker, asking: Asking<'_>, grace: Duration) -> R
             Some(left) => State::Held(holders(&occupants(&left)?, asker, asking)),
         },
     )
+}
+
+/// Has every socket that listens an owner that may be stopped, and is there one that listens?
+pub(crate) fn can_free(found: &[Occupant], holders: &[Holder]) -> bool {
+    let permitted: Vec<&Owner> = holders.iter().filter_map(permitted).collect();
+    let mut listening = found.iter().filter(|one| one.activity == Activity::Listening).peekable();
+    listening.peek().is_some()
+        && listening.all(|one| one.owners.iter().any(|owner| permitted.contains(&owner)))
 }
 
 /// The sockets on a port; none when nobody has it.

@@ -17,6 +17,7 @@ use crate::notice::Notice;
 use crate::plan::{Plan, Surroundings, plan};
 use crate::recover::{recover, relative, tell_restored};
 use crate::session::{self, Session};
+use crate::settle::{Consent, settle};
 use crate::supervise::{self, Outcome, Run};
 use crate::ui::Ui;
 
@@ -29,8 +30,10 @@ pub fn dev(flags: &flags::Dev, ui: &mut Ui) -> anyhow::Result<Outcome> {
     recover(&state, &flags.place, ui)?;
     let stack = config::load(&flags.place)?;
 
-    let inbox = supervise::open_inbox()?;
     let session = Session::begin(&state, &stack.root)?;
+    let how = flags.on_conflict.unwrap_or(stack.on_conflict);
+    let stack = settle(stack, how, Consent::None, &session::asker(&state)?, ui)?;
+    let inbox = supervise::open_inbox()?;
     let memory = Book::read(&state)?.memory(&stack.root);
     let holds = Holds::reserve(&stack, &memory, ui)?;
     memory::keep(&state, &stack.root, &holds.leases(), ui)?;

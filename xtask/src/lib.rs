@@ -16,6 +16,7 @@ pub mod plan;
 pub mod ports;
 pub mod recover;
 pub mod session;
+pub mod settle;
 pub mod supervise;
 pub mod sys;
 pub mod template;

@@ -44,7 +44,7 @@ pub struct Launch {
 }
 
 /// What a plan needs beside the stack and its ports.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Surroundings {
     /// What its processes carry.
     pub marks: Marks,

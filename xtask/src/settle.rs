@@ -91,12 +91,7 @@ pub fn would_free(
 const BY_NUMBER: Asking<'static> = Asking::ByNumber { force: false };
 
 /// How far consent goes: what may be stopped unasked needs none.
-fn agreed<'a>(
-    conflict: &Conflict,
-    unasked: Asking<'a>,
-    consent: Consent,
-    ui: &Ui,
-) -> Asking<'a> {
+fn agreed<'a>(conflict: &Conflict, unasked: Asking<'a>, consent: Consent, ui: &Ui) -> Asking<'a> {
     if conflict.options.contains(&Resolution::KillProcess) {
         return unasked;
     }
@@ -126,7 +121,11 @@ fn chosen(conflict: &Conflict, ui: &Ui) -> Resolution {
 }
 
 fn sentence(conflict: &Conflict) -> String {
-    format!("{} cannot have port {}", conflict.service, taken_reason(conflict.port, &conflict.reason))
+    format!(
+        "{} cannot have port {}",
+        conflict.service,
+        taken_reason(conflict.port, &conflict.reason)
+    )
 }
 
 fn tell(conflict: &Conflict, resolved: Resolved, ui: &mut Ui) {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use portman::fs;
+use portman::lease::Book;
 use portman::patch::{Edit, Format};
 use portman::port::Port;
 use portman::restore::{self, FileChange, FilePatch, Patches};
@@ -11,6 +12,7 @@ use crate::config::{self, PortWish, Service, Source, Stack};
 use crate::failure::{Failure, Kind};
 use crate::flags::PortsOfStack;
 use crate::holds::Holds;
+use crate::memory;
 use crate::notice::Notice;
 use crate::patch::summary;
 use crate::plan::{Surroundings, plan};
@@ -34,7 +36,7 @@ pub fn fix(flags: &PortsOfStack, ui: &mut Ui) -> anyhow::Result<u8> {
     let consent = if flags.yes { Consent::Given } else { Consent::Ask };
     if flags.dry_run {
         let freed = would_free(&stack, how, consent, &asker, ui)?;
-        let holds = Holds::reserve(&stack, &state, ui)?;
+        let holds = Holds::reserve(&stack, &memory::read(&state, &stack.root, ui)?, ui)?;
         let ports = ports(&stack, &holds, &freed);
         for change in restore::prepare(&written(&stack, &ports))? {
             ui.print(&change.diff(&relative(&change.path, &stack.root)));
@@ -42,9 +44,9 @@ pub fn fix(flags: &PortsOfStack, ui: &mut Ui) -> anyhow::Result<u8> {
         return Ok(0);
     }
     let stack = settle(stack, how, consent, &asker, ui)?;
-    let holds = Holds::reserve(&stack, &state, ui)?;
+    let holds = Holds::reserve(&stack, &Book::read(&state)?.memory(&stack.root), ui)?;
     let changes = restore::prepare(&written(&stack, &holds.ports()))?;
-    holds.remember(&state, ui)?;
+    memory::keep(&state, &stack.root, &holds.leases(), ui)?;
     write(&session.fixes(), &changes)?;
     told(&changes, &stack.root, ui);
     Ok(0)
@@ -53,7 +55,11 @@ pub fn fix(flags: &PortsOfStack, ui: &mut Ui) -> anyhow::Result<u8> {
 /// The ports, with the preferred one for services whose port would be freed first.
 fn ports(stack: &Stack, holds: &Holds, freed: &[String]) -> Vec<Option<Port>> {
     let port = |(service, held): (&Service, Option<Port>)| {
-        if freed.contains(&service.name) { service.port.and_then(PortWish::preferred) } else { held }
+        if freed.contains(&service.name) {
+            service.port.and_then(PortWish::preferred)
+        } else {
+            held
+        }
     };
     stack.services.iter().zip(holds.ports()).map(port).collect()
 }
@@ -112,14 +118,18 @@ pub fn undo(flags: &PortsOfStack, ui: &mut Ui) -> anyhow::Result<u8> {
     let checkout = config::checkout(&flags.place)?;
     let session = Session::begin(&state, &checkout)?;
     let Some((_, record)) = records(&session.fixes())?.pop() else {
-        let message = format!("nothing that `--fix` wrote is left to undo in `{}`", checkout.display());
-        return Err(Failure::new(Kind::Usage, message, "is it another checkout? -C DIR names it").into());
+        let message =
+            format!("nothing that `--fix` wrote is left to undo in `{}`", checkout.display());
+        return Err(
+            Failure::new(Kind::Usage, message, "is it another checkout? -C DIR names it").into()
+        );
     };
     let left = tell_outcomes(&restore::recover(&record)?, &checkout, ui);
     if left.is_empty() {
         return Ok(0);
     }
-    let message = format!("{} could not be put back; how to is kept in our records", left.join(", "));
+    let message =
+        format!("{} could not be put back; how to is kept in our records", left.join(", "));
     let hint = "set the value to what `--fix` wrote, and run `cargo xtask ports --undo` again";
     Err(Failure::new(Kind::File, message, hint).into())
 }

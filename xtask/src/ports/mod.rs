@@ -1,6 +1,7 @@
 //! `cargo xtask ports`: one file a command.
 
 pub mod find;
+pub mod fix;
 pub mod free;
 pub mod report;
 
@@ -13,6 +14,8 @@ use crate::ui::Ui;
 /// As the commands do.
 pub fn ports(flags: &Ports, ui: &mut Ui) -> anyhow::Result<u8> {
     match &flags.action {
+        None if flags.stack.fix => fix::fix(&flags.stack, ui),
+        None if flags.stack.undo => fix::undo(&flags.stack, ui),
         None => report::report(&flags.stack, ui),
         Some(PortsAction::Who(flags)) => unimplemented!("{flags:?}"),
         Some(PortsAction::Free(flags)) => free::free(flags, ui),
