@@ -8,13 +8,14 @@ use portman::port::Port;
 use portman::report::{block_reason, occupied_reason};
 use portman::restore::{self, FileChange, Patches};
 
-use crate::config::{self, Stack};
+use crate::config::Stack;
 use crate::environment::inherited;
 use crate::flags;
 use crate::notice::Notice;
 use crate::plan::{Plan, Surroundings, plan};
 use crate::recover::{recover, relative, tell_restored};
 use crate::session::{self, Session};
+use crate::stack;
 use crate::supervise::{self, Outcome, Run};
 use crate::ui::Ui;
 
@@ -25,7 +26,7 @@ use crate::ui::Ui;
 pub fn dev(flags: &flags::Dev, ui: &mut Ui) -> anyhow::Result<Outcome> {
     let state = session::state_dir()?;
     recover(&state, &flags.place, ui)?;
-    let stack = config::load(&flags.place)?;
+    let stack = stack::load(&flags.place, ui)?;
 
     let inbox = supervise::open_inbox()?;
     let session = Session::begin(&state, &stack.root)?;
@@ -71,7 +72,7 @@ fn up(run: &Run<'_>, ui: &mut Ui) -> anyhow::Result<Outcome> {
 /// # Errors
 /// As [`dev`], up to the first process.
 pub fn dry_run(flags: &flags::Dev, ui: &mut Ui) -> anyhow::Result<()> {
-    let stack = config::load(&flags.place)?;
+    let stack = stack::load(&flags.place, ui)?;
     let allocations = reserve(&stack, ui)?;
     let plan = plan(&stack, &ports(&stack, &allocations), &surroundings(String::new(), ui));
     let changes = restore::prepare(&plan.patches)?;

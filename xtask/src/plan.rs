@@ -202,7 +202,9 @@ mod tests {
     use portman::restore::FilePatch;
 
     use super::{Plan, Surroundings, plan};
-    use crate::config::{Host, Patch, PortWish, Ready, Restart, Service, Signal, Stack, Stop};
+    use crate::config::{
+        Host, Patch, PortWish, Ready, Restart, Service, Signal, Source, Stack, Stop,
+    };
 
     /// A service on the port it prefers, 0 being any; it has the command `run`.
     fn service(name: &str, preferred: u16) -> Service {
@@ -225,6 +227,11 @@ mod tests {
         }
     }
 
+    fn stack(services: Vec<Service>) -> Stack {
+        let source = Source::File("/stack/dev.toml".into());
+        Stack { root: "/stack".into(), source, pool: Pool::default(), services }
+    }
+
     fn port(number: u16) -> Port {
         Port::new(number).unwrap()
     }
@@ -232,7 +239,7 @@ mod tests {
     /// The plan of a backend that prefers 8000 and a frontend that prefers 5173, each on the port it got.
     fn planned(backend: Service, frontend: Service, ports: [u16; 2]) -> Plan {
         let services = vec![backend, frontend];
-        let stack = Stack { root: "/stack".into(), pool: Pool::default(), services };
+        let stack = stack(services);
         let surroundings = Surroundings { sessions: "outer,own".to_owned(), has_colour: false };
         plan(&stack, &ports.map(Port::new), &surroundings)
     }
@@ -265,7 +272,7 @@ mod tests {
     #[test]
     fn colour_is_forced_only_where_we_have_it() {
         let services = vec![service("web", 5173)];
-        let stack = Stack { root: "/stack".into(), pool: Pool::default(), services };
+        let stack = stack(services);
         for has_colour in [true, false] {
             let surroundings = Surroundings { sessions: "own".to_owned(), has_colour };
             let plan = plan(&stack, &[Port::new(5173)], &surroundings);

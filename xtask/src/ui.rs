@@ -8,6 +8,7 @@ use portman::port::Port;
 use portman::report::{OwnerReport, PortReport, Report, Word};
 use serde::Serialize;
 
+use crate::detect::Found;
 use crate::failure::Failure;
 use crate::notice::{Address, Notice, RestartReason, VERSION};
 
@@ -237,6 +238,7 @@ fn sentence(notice: &Notice) -> Option<(&'static str, String)> {
             (GREEN, format!("put back our values in {file}; your edits in it are kept"))
         }
         Notice::NotRestored { file, reason } => (RED, format!("{file} was not put back: {reason}")),
+        Notice::Detected { services } => (YELLOW, detected(services)),
         Notice::Warning { message } => (YELLOW, format!("warning: {message}")),
         Notice::Setup { service, command } => (DIM, format!("setting up {service}: {command}")),
         Notice::Ready { service, after } => {
@@ -268,6 +270,26 @@ fn sentence(notice: &Notice) -> Option<(&'static str, String)> {
         | Notice::Error { .. }
         | Notice::Finished { .. } => return None,
     })
+}
+
+fn detected(services: &[Found]) -> String {
+    let row = |found: &Found| {
+        let from = match &found.port_from {
+            Some(file) => format!("from {file}"),
+            None => "the usual one, no file says another".to_owned(),
+        };
+        let Found { service, dir, command, port, .. } = found;
+        [service.clone(), format!("in {dir}: {command}"), format!("port {port}, {from}")]
+    };
+    let rows: Vec<[String; 3]> = services.iter().map(row).collect();
+    let mut text = "there is no dev.toml; this was found:\n".to_owned();
+    for line in aligned(&rows) {
+        text += &format!("    {line}\n");
+    }
+    for doubt in services.iter().flat_map(|found| &found.doubts) {
+        text += &format!("    but: {doubt}\n");
+    }
+    text + "  write it down with: cargo xtask init"
 }
 
 fn row(port: &PortReport) -> [String; 5] {

@@ -13,13 +13,18 @@ use portman::port::Port;
 use super::order::{Named, in_order};
 use super::toml::{Source, Table, Value, nearest};
 use super::{
-    EXAMPLE, Host, Patch, PortWish, Ready, Restart, Service, Setup, Signal, Stack, Stop, variable,
+    EXAMPLE, Host, Patch, PortWish, Ready, Restart, Service, Setup, Signal, Stop, variable,
 };
 use crate::failure::Failure;
 use crate::template::expand;
 
-/// Reads the text of a dev.toml; `shown` is its name in errors.
-pub(super) fn parse(shown: &Path, root: &Path, text: &str) -> Result<Stack, Failure> {
+/// Reads the text of a dev.toml: where to look for ports, and the services, each behind those it depends on. `shown` is
+/// its name in errors.
+pub(super) fn parse(
+    shown: &Path,
+    root: &Path,
+    text: &str,
+) -> Result<(Pool, Vec<Service>), Failure> {
     let source = Source::new(shown, text);
     let document = source.parse()?;
     let top = Table::new(&source, document.as_table(), "dev.toml");
@@ -65,7 +70,7 @@ pub(super) fn parse(shown: &Path, root: &Path, text: &str) -> Result<Stack, Fail
             table.key_error(&named.service.name, message, hint)
         })?;
     }
-    Ok(Stack { root: root.to_owned(), pool, services: in_order(named)? })
+    Ok((pool, in_order(named)?))
 }
 
 /// A template that asks for the port of a service without one has no value.
@@ -398,9 +403,7 @@ mod tests {
     use portman::port::Port;
 
     use super::parse;
-    use crate::config::{
-        Host, Patch, PortWish, Ready, Restart, Service, Setup, Signal, Stack, Stop,
-    };
+    use crate::config::{Host, Patch, PortWish, Ready, Restart, Service, Setup, Signal, Stop};
     use crate::failure::{Failure, Kind};
 
     fn fixtures() -> PathBuf {
@@ -408,7 +411,7 @@ mod tests {
         folder.canonicalize().unwrap()
     }
 
-    fn parse_fixture(file: &Path) -> Result<Stack, Failure> {
+    fn parse_fixture(file: &Path) -> Result<(Pool, Vec<Service>), Failure> {
         let text = portman::fs::read(file).unwrap();
         parse(Path::new("dev.toml"), &fixtures().join("root"), &text)
     }
@@ -488,15 +491,13 @@ mod tests {
 
     #[test]
     fn a_command_is_enough() {
-        let stack = parse_fixture(&fixtures().join("valid/minimal.toml")).unwrap();
-        let root = fixtures().join("root");
-        let services = vec![web(&root)];
-        assert_eq!(stack, Stack { root, pool: Pool::default(), services });
+        let read = parse_fixture(&fixtures().join("valid/minimal.toml")).unwrap();
+        assert_eq!(read, (Pool::default(), vec![web(&fixtures().join("root"))]));
     }
 
     #[test]
     fn every_key_has_its_effect() {
-        let stack = parse_fixture(&fixtures().join("valid/every-key.toml")).unwrap();
+        let read = parse_fixture(&fixtures().join("valid/every-key.toml")).unwrap();
         let root = fixtures().join("root");
         let (backend, frontend) = (root.join("backend"), root.join("frontend"));
         let config = Patch {
@@ -550,7 +551,7 @@ mod tests {
             },
         ];
         let ranges = ["8000-8009", "9000-9000"].map(|range| range.parse().unwrap()).into();
-        assert_eq!(stack, Stack { root, pool: Pool { nearby: 5, ranges }, services });
+        assert_eq!(read, (Pool { nearby: 5, ranges }, services));
     }
 
     #[test]

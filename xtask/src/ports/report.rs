@@ -4,11 +4,12 @@ use portman::allocate::{self, Request};
 use portman::process::is_marked;
 use portman::report::{self, PortReport, Report, Word};
 
-use crate::config::{self, Stack};
+use crate::config::Stack;
 use crate::failure::Kind;
 use crate::flags::PortsOfStack;
 use crate::recover::recover;
 use crate::session::{self, Record, VARIABLE};
+use crate::stack;
 use crate::ui::Ui;
 
 /// Prints the report; the exit code says whether something in it is unknown.
@@ -18,7 +19,7 @@ use crate::ui::Ui;
 pub fn report(flags: &PortsOfStack, ui: &mut Ui) -> anyhow::Result<u8> {
     let state = session::state_dir()?;
     recover(&state, &flags.place, ui)?;
-    let stack = config::load(&flags.place)?;
+    let stack = stack::load(&flags.place, ui)?;
     let running = session::running(&state, &stack.root)?;
     let report = gather(&stack, running.as_ref())?;
     ui.report(&report);
