@@ -135,6 +135,19 @@ pub fn save(path: &Path, text: &str) -> Result<()> {
     saved.map_err(|source| failed("write", path, source))
 }
 
+/// Writes a new file of the user's, with the mode that new files have.
+///
+/// # Errors
+/// When there is a file already, or the system refuses.
+pub fn create(path: &Path, text: &str) -> Result<()> {
+    let create = || {
+        let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
+    };
+    create().map_err(|source| failed("create", path, source))
+}
+
 /// Removes a file; that there is none is fine.
 pub fn remove(path: &Path) -> Result<()> {
     match fs::remove_file(path) {

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+/// Stacks without a dev.toml.
+mod detect;
 /// `cargo xtask dev` with scripted services: errors, stopping, watching, events.
 mod dev;
 /// What a hold keeps away.

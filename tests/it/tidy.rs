@@ -19,18 +19,19 @@ const PORTMAN: [&[&str]; 9] = [
 ];
 
 /// The modules of xtask in layers.
-const XTASK: [&[&str]; 13] = [
+const XTASK: [&[&str]; 14] = [
     &["failure", "template", "environment"],
-    &["flags"],
+    &["flags", "detect"],
     &["config", "notice"],
     &["sys", "ui", "session", "plan"],
+    &["stack"],
     &["supervise::state"],
     &["supervise::child", "supervise::ready", "supervise::watch"],
     &["supervise::inbox"],
     &["supervise::run"],
     &["supervise::setup"],
     &["supervise", "recover", "memory"],
-    &["dev", "ports", "patch"],
+    &["dev", "ports", "patch", "init"],
     &["lib"],
     &["main"],
 ];

@@ -7,7 +7,6 @@ use portman::lease::{Book, Lease, Memory};
 use portman::port::Port;
 use portman::restore::{self, FileChange, Patches};
 
-use crate::config;
 use crate::environment::inherited;
 use crate::flags;
 use crate::holds::Holds;
@@ -18,6 +17,7 @@ use crate::plan::{Plan, Surroundings, plan};
 use crate::recover::{recover, relative, tell_restored};
 use crate::session::{self, Session};
 use crate::settle::{Consent, settle};
+use crate::stack;
 use crate::supervise::{self, Outcome, Run};
 use crate::ui::Ui;
 
@@ -28,7 +28,7 @@ use crate::ui::Ui;
 pub fn dev(flags: &flags::Dev, ui: &mut Ui) -> anyhow::Result<Outcome> {
     let state = session::state_dir()?;
     recover(&state, &flags.place, ui)?;
-    let stack = config::load(&flags.place)?;
+    let stack = stack::load(&flags.place, ui)?;
 
     let session = Session::begin(&state, &stack.root)?;
     let how = flags.on_conflict.unwrap_or(stack.on_conflict);
@@ -84,7 +84,7 @@ fn up(run: &Run<'_>, ui: &mut Ui) -> anyhow::Result<Outcome> {
 /// # Errors
 /// As [`dev`], up to the first process.
 pub fn dry_run(flags: &flags::Dev, ui: &mut Ui) -> anyhow::Result<()> {
-    let stack = config::load(&flags.place)?;
+    let stack = stack::load(&flags.place, ui)?;
     let memory = memory::read(&session::state_dir()?, &stack.root, ui)?;
     let holds = Holds::reserve(&stack, &memory, ui)?;
     let plan = plan(&stack, &holds.ports(), &surroundings(Marks::default(), &memory, ui));

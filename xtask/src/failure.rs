@@ -99,7 +99,9 @@ fn hint_for(error: &portman::error::Error) -> Option<String> {
         Error::File { action: "write" | "open" | "lock" | "list", .. } => {
             "our records have to be somewhere: PORTMAN_STATE_DIR names another folder".to_owned()
         }
-        Error::File { action: "replace", .. } => "may you write in its folder?".to_owned(),
+        Error::File { action: "replace" | "create", .. } => {
+            "may you write in its folder?".to_owned()
+        }
         Error::KeptOriginals(_) => "settle them first: cargo xtask restore".to_owned(),
         Error::Changed(_) => "run the command again".to_owned(),
         Error::Locked { .. } => {

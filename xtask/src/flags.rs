@@ -23,6 +23,8 @@ pub enum Command {
     Dev(Dev),
     /// Ports: a report on the stack's, and everything about single ones
     Ports(Ports),
+    /// Write a dev.toml that says the stack as it is found here
+    Init(Init),
     /// Change values in a config file for good, without touching another byte
     Patch(Patch),
     /// Put back what a killed run left patched
@@ -248,6 +250,14 @@ pub struct Firewall {
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
+}
+
+/// Flags of `init`.
+#[derive(Debug, Args)]
+pub struct Init {
+    /// Look in this folder, or the repository that it is in
+    #[arg(short = 'C', value_name = "DIR")]
+    pub dir: Option<PathBuf>,
 }
 
 /// Flags of `patch`.

@@ -5,9 +5,11 @@ pub mod flags;
 pub mod dev;
 
 pub mod config;
+pub mod detect;
 pub mod environment;
 pub mod failure;
 pub mod holds;
+pub mod init;
 pub mod marks;
 pub mod memory;
 pub mod notice;
@@ -17,6 +19,7 @@ pub mod ports;
 pub mod recover;
 pub mod session;
 pub mod settle;
+pub mod stack;
 pub mod supervise;
 pub mod sys;
 pub mod template;
@@ -54,6 +57,7 @@ fn run(command: Command, ui: &mut Ui) -> anyhow::Result<u8> {
         Command::Dev(flags) if flags.dry_run => dev::dry_run(&flags, ui).map(|()| 0),
         Command::Dev(flags) => dev::dev(&flags, ui).map(code_of),
         Command::Ports(flags) => ports::ports(&flags, ui),
+        Command::Init(flags) => init::init(&flags, ui).map(|()| 0),
         Command::Patch(flags) => patch::patch(&flags, ui).map(|()| 0),
         Command::Restore(flags) => recover::restore(&flags, ui).map(|()| 0),
     }
@@ -75,7 +79,9 @@ fn mode(command: &Command) -> Mode {
         Command::Dev(flags) if flags.json => Mode::Events,
         Command::Dev(_) => Mode::Run,
         Command::Ports(flags) if flags.is_json() => Mode::Json,
-        Command::Ports(_) | Command::Patch(_) | Command::Restore(_) => Mode::Answer,
+        Command::Ports(_) | Command::Init(_) | Command::Patch(_) | Command::Restore(_) => {
+            Mode::Answer
+        }
     }
 }
 

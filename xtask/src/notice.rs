@@ -6,6 +6,8 @@ use portman::patch::Change;
 use portman::port::Port;
 use serde::{Serialize, Serializer};
 
+use crate::detect::Found;
+
 /// The version of the events that `--json` prints.
 pub const VERSION: u32 = 1;
 
@@ -33,6 +35,11 @@ pub enum Notice {
         file: String,
         /// Why, and what to do.
         reason: String,
+    },
+    /// The stack was found by convention, since no dev.toml says it.
+    Detected {
+        /// What was found.
+        services: Vec<Found>,
     },
     /// Something that is used as it is, but looks wrong.
     Warning {

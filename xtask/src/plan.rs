@@ -217,7 +217,9 @@ mod tests {
     use portman::restore::FilePatch;
 
     use super::{Plan, Surroundings, plan};
-    use crate::config::{Host, Patch, PortWish, Ready, Restart, Service, Signal, Stack, Stop};
+    use crate::config::{
+        Host, Patch, PortWish, Ready, Restart, Service, Signal, Source, Stack, Stop,
+    };
     use crate::flags::OnConflict;
     use crate::marks::Marks;
 
@@ -266,6 +268,7 @@ mod tests {
     fn stack_of(services: Vec<Service>) -> Stack {
         Stack {
             root: "/stack".into(),
+            source: Source::File("/stack/dev.toml".into()),
             on_conflict: OnConflict::default(),
             pool: Pool::default(),
             services,

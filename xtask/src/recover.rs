@@ -16,11 +16,10 @@ use crate::ui::Ui;
 /// # Errors
 /// When something in the checkout at `place` could not be put back. What could not elsewhere is only told.
 pub fn recover(state: &Path, place: &Where, ui: &mut Ui) -> anyhow::Result<()> {
-    // Without a dev.toml here no run can have been here.
-    let file = config::file(place).ok();
-    let ours = file.as_deref().map(config::checkout);
+    // In a folder that is not there no run can have been.
+    let ours = config::checkout(place).ok();
     let mut failed = None;
-    for Attempt { is_ours, result } in session::recover(state, ours)? {
+    for Attempt { is_ours, result } in session::recover(state, ours.as_deref())? {
         let told = result.and_then(|recovered| {
             tell_recovered(&recovered, ui);
             // A file of another checkout is told with its whole path.
@@ -106,14 +105,14 @@ pub fn restore(flags: &flags::Restore, ui: &mut Ui) -> anyhow::Result<()> {
     if !flags.keep_edits {
         return recover(&state, &flags.place, ui);
     }
-    let file = config::file(&flags.place)?;
-    let checkout = config::checkout(&file);
-    let (kept, restored) = session::keep_edits(&state, checkout)?
+    let checkout = config::checkout(&flags.place)?;
+    let (kept, restored) = session::keep_edits(&state, &checkout)?
         .into_iter()
         .partition::<Vec<_>, _>(|restored| matches!(restored.outcome, Outcome::Conflict));
     for Restored { path, .. } in kept {
-        let message = format!("kept your {}; its original is forgotten", relative(&path, checkout));
+        let message =
+            format!("kept your {}; its original is forgotten", relative(&path, &checkout));
         ui.tell(&Notice::Warning { message });
     }
-    tell_restored(&restored, checkout, ui)
+    tell_restored(&restored, &checkout, ui)
 }

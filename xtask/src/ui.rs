@@ -8,6 +8,7 @@ use portman::port::Port;
 use portman::report::{OwnerReport, PortReport, Report, Word};
 use serde::Serialize;
 
+use crate::detect::Found;
 use crate::failure::Failure;
 use crate::notice::{Address, Notice, RestartReason, VERSION, became, listed};
 
@@ -251,6 +252,7 @@ fn sentence(notice: &Notice) -> Option<(&'static str, String)> {
             (GREEN, format!("put back our values in {file}; your edits in it are kept"))
         }
         Notice::NotRestored { file, reason } => (RED, format!("{file} was not put back: {reason}")),
+        Notice::Detected { services } => (YELLOW, detected(services)),
         Notice::Warning { message } => (YELLOW, format!("warning: {message}")),
         Notice::StoppedOwner { port, pid, name } => {
             (YELLOW, format!("stopped {name} (pid {pid}), which had port {port}"))
@@ -311,6 +313,26 @@ fn wrong_port(service: &str, port: Option<Port>, listens: &[Port]) -> String {
              hint: say its port in dev.toml"
         ),
     }
+}
+
+fn detected(services: &[Found]) -> String {
+    let row = |found: &Found| {
+        let from = match &found.port_from {
+            Some(file) => format!("from {file}"),
+            None => "the usual one, no file says another".to_owned(),
+        };
+        let Found { service, dir, command, port, .. } = found;
+        [service.clone(), format!("in {dir}: {command}"), format!("port {port}, {from}")]
+    };
+    let rows: Vec<[String; 3]> = services.iter().map(row).collect();
+    let mut text = "there is no dev.toml; this was found:\n".to_owned();
+    for line in aligned(&rows) {
+        text += &format!("    {line}\n");
+    }
+    for doubt in services.iter().flat_map(|found| &found.doubts) {
+        text += &format!("    but: {doubt}\n");
+    }
+    text + "  write it down with: cargo xtask init"
 }
 
 fn row(port: &PortReport) -> [String; 5] {

@@ -78,6 +78,19 @@ pub(super) fn string_at(text: &str, key: &KeyPath) -> Result<Option<Text>, Refus
     })
 }
 
+/// The plain value at `key`, as text; none when nothing stands there.
+pub(super) fn says(text: &str, key: &KeyPath) -> Result<Option<String>, Refusal> {
+    let file = File::parse(text)?;
+    Ok(match file.find(key)? {
+        Found::Value(Value::StringLit(string)) => Some(Text::of(text, range(string)).value),
+        Found::Value(standing @ (Value::Object(_) | Value::Array(_))) => {
+            return Err(not_a_value(standing, key));
+        }
+        Found::Value(standing) => Some(text[range(standing)].to_owned()),
+        Found::Missing(..) => None,
+    })
+}
+
 /// A parsed file.
 struct File<'t> {
     text: &'t str,

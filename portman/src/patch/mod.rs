@@ -8,6 +8,7 @@ pub mod key;
 
 mod json;
 mod npm_script;
+mod says;
 mod toml;
 mod value;
 
@@ -20,6 +21,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::port::Port;
 use key::KeyPath;
+
+pub use says::port_at;
 
 /// The formats this engine knows.
 #[derive(Debug, Clone, PartialEq, Eq)]

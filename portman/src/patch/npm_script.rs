@@ -63,6 +63,14 @@ pub(super) fn locate(command_line: &str, old: Port, new: Port) -> Result<Vec<Fou
     }
 }
 
+/// The port that the one server of a command line is told; none when it is told none, or may be another server.
+pub(super) fn port(command_line: &str) -> Option<Port> {
+    match started(command_line, 0).as_slice() {
+        [only] => only.number.as_ref()?.port(),
+        _ => None,
+    }
+}
+
 /// Whether `after` is `before` with the ports `found` in it: the same commands of the same words, but for those digits.
 ///
 /// This splits both lines anew and knows nothing of servers.

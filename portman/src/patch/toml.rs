@@ -54,6 +54,16 @@ pub(super) fn read_back(
     Err(refused("the patched text differs in more than was asked for"))
 }
 
+/// The value at `key` if it is a string or a whole number, as text; none when nothing stands there.
+pub(super) fn says(text: &str, key: &KeyPath) -> Result<Option<String>, Refusal> {
+    let document = parse(text)?;
+    Ok(match find(document.as_table(), key)? {
+        Found::Value(Value::String(text)) => Some(text.value().clone()),
+        Found::Value(Value::Integer(number)) => Some(number.value().to_string()),
+        Found::Value(_) | Found::Missing(_) => None,
+    })
+}
+
 fn parse(text: &str) -> Result<Document<&str>, Refusal> {
     Document::parse(text).map_err(|error| syntax(&error))
 }

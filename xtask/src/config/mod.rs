@@ -15,10 +15,11 @@ use portman::patch::key::KeyPath;
 use portman::port::Port;
 use serde::{Deserialize, Serialize};
 
+use crate::detect::{self, Found};
 use crate::failure::{Failure, Kind};
 use crate::flags::{OnConflict, Where};
 pub(crate) use parse::is_wild;
-use parse::parse;
+use parse::{Described, parse};
 
 /// The name of the file.
 pub const FILE: &str = "dev.toml";
@@ -26,8 +27,10 @@ pub const FILE: &str = "dev.toml";
 /// A stack: what `cargo xtask dev` brings up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stack {
-    /// The folder of dev.toml, absolute; the checkout.
+    /// The folder of dev.toml, or the one where the stack was detected, absolute; the checkout.
     pub root: PathBuf,
+    /// What says all of this.
+    pub source: Source,
     /// What to do when a preferred port is taken.
     pub on_conflict: OnConflict,
     /// Where to look for a port then.
@@ -68,6 +71,20 @@ impl Stack {
         }
         Self { services, left_out, ..self }
     }
+}
+
+/// Where a stack is described.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// In this file, absolute.
+    File(PathBuf),
+    /// Nowhere: it was found by convention.
+    Detected {
+        /// The file that says the ports of both services, absolute.
+        startup_config: Option<PathBuf>,
+        /// What was found.
+        services: Vec<Found>,
+    },
 }
 
 /// One service.
@@ -248,38 +265,46 @@ pub struct Patch {
 }
 
 /// The file that describes the stack: the one that was named, or the dev.toml in the folder or the nearest one above.
+/// None when no file was named and there is no dev.toml.
 ///
 /// # Errors
-/// When there is none.
-pub fn file(place: &Where) -> Result<PathBuf, Failure> {
-    let start = place.dir.clone().unwrap_or_else(|| PathBuf::from("."));
-    let missing = |path: &Path, hint: &str| {
-        Failure::new(Kind::Usage, format!("`{}` is not there", path.display()), hint)
+/// When the named file, or the folder, is not there.
+pub fn file(place: &Where) -> Result<Option<PathBuf>, Failure> {
+    let Some(file) = &place.config else {
+        let folder = start(place)?;
+        return Ok(folder.ancestors().map(|folder| folder.join(FILE)).find(|file| file.is_file()));
     };
-    if let Some(file) = &place.config {
-        let file = start.join(file);
-        let hint = "name a file that describes the stack";
-        // The checkout is where the file stands, also when that is a link to another one.
-        let folder = checkout(&file).canonicalize().map_err(|_| missing(&file, hint))?;
-        let found = Some(folder.join(file.file_name().unwrap_or_default()));
-        return found.filter(|file| file.is_file()).ok_or_else(|| missing(&file, hint));
-    }
-    let start =
-        start.canonicalize().map_err(|_| missing(&start, "name a folder of the checkout"))?;
-    let found = start.ancestors().map(|folder| folder.join(FILE)).find(|file| file.is_file());
-    found.ok_or_else(|| {
-        let message = format!("no {FILE} in `{}` or a folder above it", start.display());
-        Failure::new(
-            Kind::Usage,
-            message,
-            format!("write one that says what to start, for example:\n{EXAMPLE}"),
-        )
-    })
+    let file = place.dir.as_deref().unwrap_or(Path::new(".")).join(file);
+    let missing = || missing(&file, "name a file that describes the stack");
+    // The checkout is where the file stands, also when that is a link to another one.
+    let folder = folder_of(&file).canonicalize().map_err(|_| missing())?;
+    let found = Some(folder.join(file.file_name().unwrap_or_default()));
+    found.filter(|file| file.is_file()).map_or_else(|| Err(missing()), |file| Ok(Some(file)))
 }
 
-/// The checkout that a stack's file belongs to: its folder.
-pub fn checkout(file: &Path) -> &Path {
+/// The folder that the command is about, absolute.
+fn start(place: &Where) -> Result<PathBuf, Failure> {
+    let folder = place.dir.as_deref().unwrap_or(Path::new("."));
+    folder.canonicalize().map_err(|_| missing(folder, "name a folder of the checkout"))
+}
+
+fn missing(path: &Path, hint: &str) -> Failure {
+    Failure::new(Kind::Usage, format!("`{}` is not there", path.display()), hint)
+}
+
+fn folder_of(file: &Path) -> &Path {
     file.parent().unwrap_or(Path::new("/"))
+}
+
+/// The checkout that the command is about: the folder of the stack's file, or the one where a stack would be detected.
+///
+/// # Errors
+/// When the named file, or the folder, is not there.
+pub fn checkout(place: &Where) -> Result<PathBuf, Failure> {
+    match file(place)? {
+        Some(file) => Ok(folder_of(&file).to_owned()),
+        None => Ok(detect::root(&start(place)?)),
+    }
 }
 
 const EXAMPLE: &str = "
@@ -288,26 +313,105 @@ const EXAMPLE: &str = "
   port = 5173
   patch = [{ file = \"vite.config.ts\" }]";
 
-/// Reads the stack.
+/// Reads the stack, or detects it where no file describes it.
 ///
 /// # Errors
 /// When there is none, or it says something that cannot be meant.
 pub fn load(place: &Where) -> anyhow::Result<Stack> {
-    let file = file(place)?;
-    let text = portman::fs::read(&file).map_err(|error| {
+    match file(place)? {
+        Some(file) => read(&file),
+        None => detected(&detect::root(&start(place)?), &start(place)?),
+    }
+}
+
+/// Reads the stack that `file` describes.
+///
+/// # Errors
+/// When it says something that cannot be meant.
+pub fn read(file: &Path) -> anyhow::Result<Stack> {
+    let text = portman::fs::read(file).map_err(|error| {
         Failure::new(Kind::Usage, Failure::chain(&error), "name a file that describes the stack")
     })?;
-    Ok(parse(Path::new(file.file_name().unwrap_or_default()), checkout(&file), &text)?)
+    let shown = Path::new(file.file_name().unwrap_or_default());
+    let root = folder_of(file).to_owned();
+    let described = parse(shown, &root, &text)?;
+    Ok(stack(described, root, Source::File(file.to_owned())))
+}
+
+fn stack(described: Described, root: PathBuf, source: Source) -> Stack {
+    let Described { on_conflict, pool, services } = described;
+    Stack { root, source, on_conflict, pool, services, left_out: Vec::new() }
+}
+
+fn detected(root: &Path, start: &Path) -> anyhow::Result<Stack> {
+    let Some(found) = detect::detect(root)? else { return Err(nothing(root, start).into()) };
+    let described = parse(Path::new("the detected stack"), root, &detect::text(&found.services))?;
+    let source =
+        Source::Detected { startup_config: found.startup_config, services: found.services };
+    Ok(stack(described, root.to_owned(), source))
+}
+
+fn nothing(root: &Path, start: &Path) -> Failure {
+    let message = format!(
+        "no {FILE} in `{}` or a folder above it, and no stack that goes without one in `{}`",
+        start.display(),
+        root.display()
+    );
+    let hint = format!(
+        "write one that says what to start, for example:\n{EXAMPLE}\n\n  looked for: {}",
+        detect::LOOKED_FOR
+    );
+    Failure::new(Kind::Usage, message, hint)
 }
 
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
-    use super::Stack;
-    use super::parse::parse;
+    use portman::fs::save;
 
-    fn stack() -> Stack {
+    use super::parse::parse;
+    use super::{FILE, Source, Stack, load, stack};
+    use crate::detect;
+    use crate::flags::Where;
+
+    #[test]
+    fn what_was_detected_is_written_down_as_the_same_stack() {
+        let vite = "export default { server: { port: Number(process.env.WEB) || 4000 } }\n";
+        let package = "{ \"scripts\": { \"dev\": \"vite\" } }";
+        let whole: &[(&str, &str)] = &[
+            ("startup_config.json", "{ \"frontend\": { \"port\": 3005 } }"),
+            ("backend/Cargo.toml", ""),
+            ("backend/config.json", "{ \"server\": { \"port\": 8005 } }"),
+            ("frontend/package.json", package),
+            ("frontend/pnpm-lock.yaml", ""),
+            ("frontend/vite.config.ts", vite),
+        ];
+        let frontend: &[(&str, &str)] = &[("package.json", package), ("vite.config.mts", vite)];
+        let backend: &[(&str, &str)] = &[
+            ("backend/requirements.txt", "FastAPI"),
+            ("backend/main.py", "app = FastAPI()\n"),
+            ("backend/app.py", "app = FastAPI()\n"),
+        ];
+        for files in [whole, frontend, backend] {
+            let folder = tempfile::tempdir().unwrap();
+            for (path, text) in files {
+                save(&folder.path().join(path), text).unwrap();
+            }
+            let place = Where { dir: Some(folder.path().to_owned()), config: None };
+            let detected = load(&place).unwrap();
+            let Source::Detected { services, startup_config } = &detected.source else {
+                panic!("{:?}", detected.source)
+            };
+            assert_eq!(startup_config.is_some(), files == whole);
+            let file = detected.root.join(FILE);
+            save(&file, &detect::text(services)).unwrap();
+            let written = load(&place).unwrap();
+            assert_eq!(written, Stack { source: Source::File(file), ..detected });
+        }
+    }
+
+    fn five() -> Stack {
         let text = "
             [services]
             db = { command = \"x\" }
@@ -315,7 +419,8 @@ mod tests {
             docs = { command = \"x\" }
             web = { command = \"x\", depends-on = [\"docs\", \"api\"] }
             site = { command = \"x\", depends-on = [\"docs\"] }";
-        parse(Path::new("dev.toml"), Path::new("/"), text).unwrap()
+        let described = parse(Path::new("dev.toml"), Path::new("/"), text).unwrap();
+        stack(described, "/".into(), Source::File("/dev.toml".into()))
     }
 
     #[test]
@@ -327,7 +432,7 @@ mod tests {
             (&["api", "docs"], "api docs web site", "db"),
         ] {
             let names: Vec<String> = out.iter().map(|&name| name.to_owned()).collect();
-            let stack = stack().without(&names);
+            let stack = five().without(&names);
             let name = |place: &usize| stack.services[*place].name.as_str();
             let shown = stack.services.iter().map(|service| {
                 let needs: Vec<&str> = service.depends_on.iter().map(name).collect();

@@ -13,14 +13,23 @@ use portman::port::Port;
 use super::order::{Named, in_order};
 use super::toml::{Source, Table, Value, nearest};
 use super::{
-    EXAMPLE, Host, Patch, PortWish, Ready, Restart, Service, Setup, Signal, Stack, Stop, variable,
+    EXAMPLE, Host, Patch, PortWish, Ready, Restart, Service, Setup, Signal, Stop, variable,
 };
 use crate::failure::Failure;
 use crate::flags::OnConflict;
 use crate::template::expand;
 
+/// What a dev.toml says.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Described {
+    pub(super) on_conflict: OnConflict,
+    pub(super) pool: Pool,
+    /// Each behind those it depends on.
+    pub(super) services: Vec<Service>,
+}
+
 /// Reads the text of a dev.toml; `shown` is its name in errors.
-pub(super) fn parse(shown: &Path, root: &Path, text: &str) -> Result<Stack, Failure> {
+pub(super) fn parse(shown: &Path, root: &Path, text: &str) -> Result<Described, Failure> {
     let source = Source::new(shown, text);
     let document = source.parse()?;
     let top = Table::new(&source, document.as_table(), "dev.toml");
@@ -67,8 +76,7 @@ pub(super) fn parse(shown: &Path, root: &Path, text: &str) -> Result<Stack, Fail
             table.key_error(&named.service.name, message, hint)
         })?;
     }
-    let (root, services) = (root.to_owned(), in_order(named)?);
-    Ok(Stack { root, on_conflict, pool, services, left_out: Vec::new() })
+    Ok(Described { on_conflict, pool, services: in_order(named)? })
 }
 
 /// A template that asks for the port of a service without one has no value.
@@ -401,10 +409,8 @@ mod tests {
     use portman::patch::Format;
     use portman::port::Port;
 
-    use super::parse;
-    use crate::config::{
-        Host, Patch, PortWish, Ready, Restart, Service, Setup, Signal, Stack, Stop,
-    };
+    use super::{Described, parse};
+    use crate::config::{Host, Patch, PortWish, Ready, Restart, Service, Setup, Signal, Stop};
     use crate::failure::{Failure, Kind};
     use crate::flags::OnConflict;
 
@@ -413,7 +419,7 @@ mod tests {
         folder.canonicalize().unwrap()
     }
 
-    fn parse_fixture(file: &Path) -> Result<Stack, Failure> {
+    fn parse_fixture(file: &Path) -> Result<Described, Failure> {
         let text = portman::fs::read(file).unwrap();
         parse(Path::new("dev.toml"), &fixtures().join("root"), &text)
     }
@@ -493,16 +499,15 @@ mod tests {
 
     #[test]
     fn a_command_is_enough() {
-        let stack = parse_fixture(&fixtures().join("valid/minimal.toml")).unwrap();
-        let root = fixtures().join("root");
-        let services = vec![web(&root)];
+        let read = parse_fixture(&fixtures().join("valid/minimal.toml")).unwrap();
+        let services = vec![web(&fixtures().join("root"))];
         let (on_conflict, pool) = (OnConflict::Alternative, Pool::default());
-        assert_eq!(stack, Stack { root, on_conflict, pool, services, left_out: Vec::new() });
+        assert_eq!(read, Described { on_conflict, pool, services });
     }
 
     #[test]
     fn every_key_has_its_effect() {
-        let stack = parse_fixture(&fixtures().join("valid/every-key.toml")).unwrap();
+        let read = parse_fixture(&fixtures().join("valid/every-key.toml")).unwrap();
         let root = fixtures().join("root");
         let (backend, frontend) = (root.join("backend"), root.join("frontend"));
         let config = Patch {
@@ -557,7 +562,7 @@ mod tests {
         ];
         let ranges = ["8000-8009", "9000-9000"].map(|range| range.parse().unwrap()).into();
         let (on_conflict, pool) = (OnConflict::Kill, Pool { nearby: 5, ranges });
-        assert_eq!(stack, Stack { root, on_conflict, pool, services, left_out: Vec::new() });
+        assert_eq!(read, Described { on_conflict, pool, services });
     }
 
     #[test]

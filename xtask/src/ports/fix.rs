@@ -19,6 +19,7 @@ use crate::plan::{Surroundings, plan};
 use crate::recover::{recover, relative, tell_outcomes};
 use crate::session::{self, Session};
 use crate::settle::{Consent, settle, would_free};
+use crate::stack;
 use crate::ui::Ui;
 
 /// Settles the conflicts and writes which port each service has from now on.
@@ -28,7 +29,7 @@ use crate::ui::Ui;
 pub fn fix(flags: &PortsOfStack, ui: &mut Ui) -> anyhow::Result<u8> {
     let state = session::state_dir()?;
     recover(&state, &flags.place, ui)?;
-    let stack = config::load(&flags.place)?;
+    let stack = stack::load(&flags.place, ui)?;
     // A stack that runs has its files patched: what was written now would be taken back at its end.
     let session = Session::begin(&state, &stack.root)?;
     let asker = session::asker(&state)?;

@@ -6,13 +6,14 @@ use portman::process::is_marked;
 use portman::report::{self, PortReport, Report, Word};
 use portman::safety::{Asker, Asking};
 
-use crate::config::{self, Stack};
+use crate::config::Stack;
 use crate::failure::Kind;
 use crate::flags::PortsOfStack;
 use crate::marks::VARIABLE;
 use crate::memory;
 use crate::recover::recover;
 use crate::session::{self, Record};
+use crate::stack;
 use crate::ui::Ui;
 
 /// Prints the report; the exit code says whether something in it is unknown.
@@ -22,7 +23,7 @@ use crate::ui::Ui;
 pub fn report(flags: &PortsOfStack, ui: &mut Ui) -> anyhow::Result<u8> {
     let state = session::state_dir()?;
     recover(&state, &flags.place, ui)?;
-    let stack = config::load(&flags.place)?;
+    let stack = stack::load(&flags.place, ui)?;
     let running = session::running(&state, &stack.root)?;
     let memory = memory::read(&state, &stack.root, ui)?;
     let asker = session::asker(&state)?;

@@ -19,6 +19,7 @@ mod set;
 
 mod insert;
 mod leaf;
+mod said;
 mod want;
 
 mod same;
@@ -26,6 +27,7 @@ mod same;
 #[cfg(test)]
 mod tests;
 
+use super::key::KeyPath;
 use super::{Edit, Refusal, Splice};
 use crate::port::Port;
 use computed::{Instead, mentions};
@@ -38,6 +40,11 @@ pub(super) fn locate(text: &str, edits: &[Edit]) -> Result<Vec<Splice>, Refusal>
         return Ok(Vec::new());
     }
     source::parsed(text, |module| splices(module, edits))
+}
+
+/// What the config says at `key`; none when it certainly says nothing.
+pub(super) fn says(text: &str, key: &KeyPath) -> Result<Option<String>, Refusal> {
+    source::parsed(text, |module| said::said(module, key))
 }
 
 /// Whether `after` is `before` with `edits` made by `splices`, and equal in everything else.

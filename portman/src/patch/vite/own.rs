@@ -7,7 +7,8 @@ use super::insert::Insert;
 use super::leaf::Leaf;
 use super::place::Place;
 use super::resolve::{Module, Reached};
-use super::value::{Style, literal};
+use super::said::said_below;
+use super::value::Style;
 use super::want::Wants;
 use crate::port::Port;
 
@@ -59,17 +60,8 @@ pub(super) fn listen<'a>(
 
 /// What the configs below say the port is, or Vite itself; none when one of them could not be followed.
 fn stood_below<'a>(module: &Module<'a>, config: &Config<'a>) -> Option<String> {
-    let mut says = VITE_DEFAULT.to_string();
-    for layer in &config.below {
-        match module.place(layer.as_ref().ok()?, PORT).ok()? {
-            Place::Member(member) => {
-                says = literal(module.text, module.follow(&member.value).0)?.says;
-            }
-            Place::Gap { sure: true, .. } => {}
-            Place::Gap { .. } => return None,
-        }
-    }
-    Some(says)
+    let says = said_below(module, config, PORT).ok()?;
+    Some(says.unwrap_or_else(|| VITE_DEFAULT.to_string()))
 }
 
 /// The browser's connection for updates goes to the server's port, or through a proxy on one that is not ours.
