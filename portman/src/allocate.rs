@@ -1,6 +1,8 @@
 //! Which port a service gets: `choose` is pure and says the order, [`reserve`] asks the system for each until one is
 //! held.
 
+use std::collections::HashSet;
+
 use crate::check::{Block, Hold, Status, check, look};
 use crate::error::{Error, Result};
 use crate::owner::{Occupant, occupants};
@@ -53,6 +55,23 @@ impl Allocation {
     }
 }
 
+/// The pool for those who need a port and do not care which: from 20000 up to where the ports begin that the system
+/// gives out by itself, and then the usual ranges.
+///
+/// # Errors
+/// When the system does not tell its ranges.
+pub fn dynamic_pool() -> Result<Pool> {
+    Ok(dynamic(&limits()?))
+}
+
+fn dynamic(limits: &Limits) -> Pool {
+    let usual = Pool::default();
+    let last = limits.ephemeral.start().saturating_sub(1);
+    let range = Port::new(20000).zip(Port::new(last));
+    let range = range.and_then(|(first, last)| PortRange::new(first, last));
+    Pool { ranges: range.into_iter().chain(usual.ranges).collect(), ..usual }
+}
+
 /// Why a preferred port could not be had.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Taken {
@@ -82,11 +101,9 @@ fn choose(preferred: Option<Port>, pool: &Pool, limits: &Limits) -> Vec<Port> {
         pool.ranges.iter().filter(|range| !preferred.is_some_and(|port| range.contains(port)));
     let alternatives = above.chain(elsewhere.flat_map(|range| range.iter()));
     let mut candidates: Vec<Port> = preferred.into_iter().collect();
-    for port in alternatives {
-        if is_safe_to_give(port, limits) && !candidates.contains(&port) {
-            candidates.push(port);
-        }
-    }
+    let mut known: HashSet<Port> = preferred.into_iter().collect();
+    candidates
+        .extend(alternatives.filter(|&port| is_safe_to_give(port, limits) && known.insert(port)));
     candidates
 }
 
@@ -204,7 +221,7 @@ fn limits() -> Result<Limits> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Pool, choose};
+    use super::{Pool, choose, dynamic};
     use crate::port::Port;
     use crate::sys::Limits;
 
@@ -246,6 +263,22 @@ mod tests {
         assert_eq!(chosen(6000, 0, &[]), [6000]);
         assert_eq!(chosen(40000, 1, &[]), [40000]);
         assert_eq!(chosen(80, 0, &[]), [80]);
+    }
+
+    #[test]
+    fn a_port_of_no_importance_is_below_those_that_the_system_gives_out() {
+        for (ephemeral, expected) in [
+            (32768..=60999, Some("20000-32767")),
+            (49152..=65535, Some("20000-49151")),
+            (20001..=65535, Some("20000-20000")),
+            (20000..=65535, None),
+            (0..=65535, None),
+        ] {
+            let usual = Pool::default().ranges;
+            let range = expected.map(|text| text.parse().unwrap());
+            let ranges: Vec<_> = range.into_iter().chain(usual).collect();
+            assert_eq!(dynamic(&Limits { ephemeral, ..limits() }).ranges, ranges);
+        }
     }
 
     #[test]

@@ -117,7 +117,7 @@ mod tests {
         let process = Process::find(child.id()).unwrap().unwrap();
         drop(child.stdin.take());
         let deadline = std::time::Instant::now() + std::time::Duration::from_mins(1);
-        sys::wait_gone(process.pid, process.started, deadline).unwrap();
+        sys::wait_gone(process.pid, process.started, Some(deadline)).unwrap();
         // Nobody has waited for it yet.
         assert!(!runs_in_group(child.id()).unwrap());
         child.wait().unwrap();

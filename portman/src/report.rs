@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::allocate::{Allocation, Doubt, Taken};
 use crate::check::{self, Activity, Block, Status};
 use crate::error::Result;
 use crate::owner::{Occupant, Owner, occupants};
@@ -111,6 +112,29 @@ pub fn occupied_reason(occupants: &[Occupant]) -> String {
     });
     let unknown = told.iter().filter(|occupant| occupant.owners.is_empty()).map(unknown_owner);
     known.chain(unknown).collect::<Vec<_>>().join(", ")
+}
+
+/// Why a service did not get the port it would like; none when it did, or when any would do.
+pub fn moved_reason(allocation: &Allocation) -> Option<String> {
+    let preferred = allocation.preferred?;
+    Some(match allocation.moved.as_ref()? {
+        Taken::Occupied(occupants) => {
+            format!("{preferred} is taken: {}", occupied_reason(occupants))
+        }
+        Taken::Blocked(block) => format!("{preferred} is blocked: {}", block_reason(*block)),
+    })
+}
+
+/// What speaks against the port that a service would like, in a sentence.
+pub fn doubt_reason(service: &str, port: Port, doubt: Doubt) -> String {
+    match doubt {
+        Doubt::BadForBrowsers => format!("browsers refuse to open port {port} of `{service}`"),
+        Doubt::Ephemeral => {
+            format!(
+                "port {port} of `{service}` is one that the system gives to any outgoing connection"
+            )
+        }
+    }
 }
 
 fn unknown_owner(Occupant { address, activity, user, .. }: &Occupant) -> String {

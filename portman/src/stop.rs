@@ -1,5 +1,6 @@
 //! Ends proven processes: first by asking, then by force, each by its identity and never by a bare pid.
 
+use std::io;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
@@ -25,13 +26,19 @@ pub fn stop_all(processes: &[Process], grace: Duration) -> Result<()> {
     }
 }
 
+/// Waits until a process has ended, or for `patience`; none is for ever. The process is not touched, and may be anybody's.
+///
+/// # Errors
+/// When the system does not tell.
+pub fn wait(process: Process, patience: Option<Duration>) -> Result<()> {
+    // More time than the clock can count is for ever.
+    let deadline = patience.and_then(|patience| Instant::now().checked_add(patience));
+    sys::wait_gone(process.pid, process.started, deadline).map_err(about(&process))
+}
+
 /// Signals all of them and waits for them together; the first error comes last.
 fn end(processes: &[Process], ending: Ending, patience: Duration) -> Result<()> {
     let deadline = Instant::now() + patience;
-    let about = |process: &Process| {
-        let what = format!("whether process {} has ended", process.pid);
-        move |source| Error::System { what, source }
-    };
     let signalled: Vec<Result<()>> = processes
         .iter()
         .map(|process| sys::signal(process.pid, process.started, ending).map_err(about(process)))
@@ -39,10 +46,15 @@ fn end(processes: &[Process], ending: Ending, patience: Duration) -> Result<()> 
     let waited: Vec<Result<()>> = processes
         .iter()
         .map(|process| {
-            sys::wait_gone(process.pid, process.started, deadline).map_err(about(process))
+            sys::wait_gone(process.pid, process.started, Some(deadline)).map_err(about(process))
         })
         .collect();
     signalled.into_iter().chain(waited).collect()
+}
+
+fn about(process: &Process) -> impl FnOnce(io::Error) -> Error + use<> {
+    let what = format!("whether process {} has ended", process.pid);
+    move |source| Error::System { what, source }
 }
 
 /// What cannot be found out is not taken for dead.
@@ -52,7 +64,7 @@ fn may_be_alive(process: Process) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::stop_all;
+    use super::{stop_all, wait};
     use crate::process::Process;
     use std::io::{BufRead, BufReader};
     use std::os::unix::process::ExitStatusExt;
@@ -80,6 +92,19 @@ mod tests {
         stop_all(&[polite_process, deaf_process], Duration::from_millis(50)).unwrap();
         assert_eq!(polite.wait().unwrap().signal(), Some(15));
         assert_eq!(deaf.wait().unwrap().signal(), Some(9));
+    }
+
+    #[test]
+    fn the_end_is_waited_for_as_long_as_was_said() {
+        let (mut child, process) = shell("echo up; read wait");
+        wait(process, Some(Duration::ZERO)).unwrap();
+        assert!(process.is_alive().unwrap());
+        drop(child.stdin.take());
+        for patience in [None, Some(Duration::MAX)] {
+            wait(process, patience).unwrap();
+            assert!(!process.is_alive().unwrap());
+        }
+        child.wait().unwrap();
     }
 
     #[test]

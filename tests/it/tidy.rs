@@ -13,7 +13,7 @@ const PORTMAN: [&[&str]; 8] = [
     &["error"],
     &["fs", "merge"],
     &["check", "owner"],
-    &["allocate", "stop", "restore"],
+    &["allocate", "stop", "firewall", "restore"],
     &["report", "lib"],
 ];
 
@@ -193,6 +193,8 @@ const CONFINED: [(&str, &[&str]); 10] = [
             "xtask/src/environment.rs",
             "xtask/src/failure.rs",
             "xtask/src/ui.rs",
+            "xtask/src/ports/reserve.rs",
+            "xtask/src/ports/holder.rs",
         ],
     ),
 ];

@@ -3,9 +3,9 @@
 use std::env;
 use std::path::Path;
 
-use portman::allocate::{self, Allocation, Doubt, Request, Taken};
+use portman::allocate::{self, Allocation, Request};
 use portman::port::Port;
-use portman::report::{block_reason, occupied_reason};
+use portman::report::{doubt_reason, moved_reason};
 use portman::restore::{self, FileChange, Patches};
 
 use crate::config::{self, Stack};
@@ -93,7 +93,7 @@ fn reserve(stack: &Stack, ui: &mut Ui) -> anyhow::Result<Vec<Allocation>> {
         if let Some(port) = preferred
             && let Some(doubt) = allocate::doubt(*port)?
         {
-            ui.tell(&Notice::Warning { message: doubtful(service, *port, doubt) });
+            ui.tell(&Notice::Warning { message: doubt_reason(service, *port, doubt) });
         }
     }
     let allocations = allocate::reserve(&requests, &stack.pool)?;
@@ -102,32 +102,10 @@ fn reserve(stack: &Stack, ui: &mut Ui) -> anyhow::Result<Vec<Allocation>> {
             service: allocation.service.clone(),
             port: allocation.port(),
             preferred: allocation.preferred,
-            reason: moved(allocation),
+            reason: moved_reason(allocation),
         });
     }
     Ok(allocations)
-}
-
-fn doubtful(service: &str, port: Port, doubt: Doubt) -> String {
-    match doubt {
-        Doubt::BadForBrowsers => format!("browsers refuse to open port {port} of `{service}`"),
-        Doubt::Ephemeral => {
-            format!(
-                "port {port} of `{service}` is one that the system gives to any outgoing connection"
-            )
-        }
-    }
-}
-
-/// Why a service did not get the port it would like.
-fn moved(allocation: &Allocation) -> Option<String> {
-    let preferred = allocation.preferred?;
-    Some(match allocation.moved.as_ref()? {
-        Taken::Occupied(occupants) => {
-            format!("{preferred} is taken: {}", occupied_reason(occupants))
-        }
-        Taken::Blocked(block) => format!("{preferred} is blocked: {}", block_reason(*block)),
-    })
 }
 
 /// One entry a service.

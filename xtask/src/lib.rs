@@ -52,6 +52,7 @@ fn run(command: Command, ui: &mut Ui) -> anyhow::Result<u8> {
         Command::Ports(flags) => ports::ports(&flags, ui),
         Command::Patch(flags) => patch::patch(&flags, ui).map(|()| 0),
         Command::Restore(flags) => recover::restore(&flags, ui).map(|()| 0),
+        Command::Hold => ports::hold(ui).map(|()| 0),
     }
 }
 
@@ -71,6 +72,7 @@ fn mode(command: &Command) -> Mode {
         Command::Dev(flags) if flags.json => Mode::Events,
         Command::Dev(_) => Mode::Run,
         Command::Ports(flags) if flags.is_json() => Mode::Json,
+        Command::Hold => Mode::Json,
         Command::Ports(_) | Command::Patch(_) | Command::Restore(_) => Mode::Answer,
     }
 }

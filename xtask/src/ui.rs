@@ -238,6 +238,7 @@ fn sentence(notice: &Notice) -> Option<(&'static str, String)> {
         }
         Notice::NotRestored { file, reason } => (RED, format!("{file} was not put back: {reason}")),
         Notice::Warning { message } => (YELLOW, format!("warning: {message}")),
+        Notice::Note { message } => (DIM, message.clone()),
         Notice::Setup { service, command } => (DIM, format!("setting up {service}: {command}")),
         Notice::Ready { service, after } => {
             (GREEN, format!("{service} is ready ({:.1} s)", after.as_secs_f64()))

@@ -195,12 +195,12 @@ fn pidfd(pid: u32, started_at: u64) -> io::Result<Option<OwnedFd>> {
     Ok((started(pid)? == Some(started_at)).then_some(pidfd))
 }
 
-pub(crate) fn wait_gone(pid: u32, started_at: u64, deadline: Instant) -> io::Result<()> {
+pub(crate) fn wait_gone(pid: u32, started_at: u64, deadline: Option<Instant>) -> io::Result<()> {
     let Some(pidfd) = pidfd(pid, started_at)? else { return Ok(()) };
     loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let left = Timespec::try_from(left).map_err(io::Error::other)?;
-        match poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&left)) {
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let left = left.map(Timespec::try_from).transpose().map_err(io::Error::other)?;
+        match poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], left.as_ref()) {
             Err(Errno::INTR) => {}
             polled => return Ok(polled.map(drop)?),
         }

@@ -8,7 +8,7 @@
 //! - `holders(inodes)`: which processes have these sockets open. Processes we may not look into are left out.
 //! - `pids()`, `started(pid)`, `parent(pid)`, `group(pid)`, `environment(pid)`: processes; a zombie has nothing of these.
 //! - `signal(pid, started, …)`, `wait_gone(pid, started, deadline)`: of exactly this process, never of a later one that
-//!   has its pid.
+//!   has its pid. Without a deadline it is waited for as long as it lives.
 //! - `is_family_absent(error)`: this machine has no IPv6, or no IPv4.
 //! - `limits()`: which ports the system gives out or keeps by itself.
 //! - `keep_owner(file, like)`: a file that replaces another belongs to the same user.

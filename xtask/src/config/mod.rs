@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::{Failure, Kind};
 use crate::flags::Where;
-pub(crate) use parse::is_wild;
 use parse::parse;
+pub(crate) use parse::{check_name, is_wild};
 
 /// The name of the file.
 pub const FILE: &str = "dev.toml";
