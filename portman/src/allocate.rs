@@ -41,6 +41,19 @@ impl Default for Pool {
     }
 }
 
+impl Pool {
+    /// The pool for whoever wants any port: the one that [`any::reserve`] takes from.
+    ///
+    /// # Errors
+    /// When the system does not tell its ranges.
+    pub fn spare() -> Result<Self> {
+        let spare = fit::spare(&limits()?);
+        let range = spare.first().zip(spare.last());
+        let range = range.and_then(|(first, last)| PortRange::new(*first, *last));
+        Ok(Self { ranges: range.into_iter().collect(), ..Self::default() })
+    }
+}
+
 /// A port that a service has got.
 #[derive(Debug)]
 pub struct Allocation {

@@ -148,6 +148,13 @@ pub fn create(path: &Path, text: &str) -> Result<()> {
     create().map_err(|source| failed("create", path, source))
 }
 
+/// Adds text to the end of a file, which is made if need be.
+pub fn append(path: &Path, text: &str) -> Result<()> {
+    let file = OpenOptions::new().append(true).create(true).open(path);
+    file.and_then(|mut file| file.write_all(text.as_bytes()))
+        .map_err(|source| failed("append to", path, source))
+}
+
 /// Removes a file; that there is none is fine.
 pub fn remove(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
@@ -222,6 +229,40 @@ impl Lock {
             .and_then(|()| OpenOptions::new().write(true).create(true).truncate(false).open(path));
         opened.map_err(|source| failed("open", path, source))
     }
+
+    /// Makes a file of our own state, for this user alone, that is locked from here on. Nobody may ever give its name to
+    /// another file: whoever gets its lock later has the proof that its maker is gone, and may remove it, as
+    /// [`remove_abandoned`] does.
+    pub fn on_new(path: &Path, text: &str) -> Result<Self> {
+        let made = make_parent(path).and_then(|()| {
+            loop {
+                let options = &mut OpenOptions::new();
+                let options = sys::make_private(options.write(true).create_new(true));
+                let mut file = options.open(path)?;
+                file.lock()?;
+                // Before it was locked it could be taken for abandoned.
+                if path.try_exists()? {
+                    file.write_all(text.as_bytes())?;
+                    return Ok(file);
+                }
+            }
+        });
+        Ok(Self { _file: made.map_err(|source| failed("write", path, source))? })
+    }
+}
+
+/// Removes a file that [`Lock::on_new`] made and whose maker is gone, and says whether it is not there any more.
+pub fn remove_abandoned(path: &Path) -> Result<bool> {
+    // Not made anew if it is gone.
+    let file = match OpenOptions::new().write(true).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+        opened => opened.map_err(|source| failed("open", path, source))?,
+    };
+    match file.try_lock() {
+        Ok(()) => remove(path).map(|()| true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(source)) => Err(failed("lock", path, source)),
+    }
 }
 
 fn make_parent(path: &Path) -> io::Result<()> {
@@ -238,7 +279,7 @@ fn not_text(path: &Path, offset: usize, byte: u8) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use super::{Lock, entries, read, replace, save};
+    use super::{Lock, append, entries, read, remove_abandoned, replace, save};
     use crate::error::Error;
     use std::fs;
     use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -290,6 +331,30 @@ mod tests {
             let message = read(&file).unwrap_err().to_string();
             assert!(message.ends_with(expected), "{message}");
         }
+    }
+
+    #[test]
+    fn a_locked_file_goes_once_its_maker_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state/a");
+        let lock = Lock::on_new(&path, "ours").unwrap();
+        assert!(Lock::on_new(&path, "theirs").is_err());
+        assert!(!remove_abandoned(&path).unwrap());
+        assert_eq!(read(&path).unwrap(), "ours");
+        drop(lock);
+        assert!(remove_abandoned(&path).unwrap());
+        assert!(!path.exists());
+        assert!(remove_abandoned(&path).unwrap());
+        assert!(!path.exists(), "it is not made by looking");
+    }
+
+    #[test]
+    fn text_is_added_at_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        append(&path, "one\n").unwrap();
+        append(&path, "two\n").unwrap();
+        assert_eq!(read(&path).unwrap(), "one\ntwo\n");
     }
 
     #[test]

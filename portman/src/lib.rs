@@ -49,6 +49,7 @@ pub mod patch;
 pub mod safety;
 
 pub mod allocate;
+pub mod firewall;
 #[cfg(feature = "patch")]
 mod merge;
 #[cfg(feature = "patch")]

@@ -133,7 +133,7 @@ mod tests {
         let handle = sys::handle(process.pid, process.started).unwrap().unwrap();
         drop(child.stdin.take());
         let deadline = std::time::Instant::now() + std::time::Duration::from_mins(1);
-        assert!(sys::wait_gone(&handle, deadline).unwrap());
+        assert!(sys::wait_gone(&handle, Some(deadline)).unwrap());
         // Nobody has waited for it yet.
         assert!(!runs_in_group(child.id()).unwrap());
         child.wait().unwrap();

@@ -136,6 +136,17 @@ fn end_all(handles: &[(Process, Handle)], grace: Duration) -> Result<()> {
     }
 }
 
+/// Waits until a process has ended, or for `patience`; none is for ever. The process is not touched, and may be anybody's.
+///
+/// # Errors
+/// When the system does not tell.
+pub fn wait(process: Process, patience: Option<Duration>) -> Result<()> {
+    // More time than the clock can count is for ever.
+    let deadline = patience.and_then(|patience| Instant::now().checked_add(patience));
+    let Some(handle) = open(process)? else { return Ok(()) };
+    sys::wait_gone(&handle, deadline).map(drop).map_err(unknown(process))
+}
+
 /// Signals all of them and waits for them together: says who is left, and the first error.
 fn end<'a>(
     handles: &[&'a (Process, Handle)],
@@ -149,7 +160,7 @@ fn end<'a>(
         .collect();
     // What cannot be found out is not taken for dead.
     let is_left =
-        |(_, handle): &&(Process, Handle)| !sys::wait_gone(handle, deadline).unwrap_or(false);
+        |(_, handle): &&(Process, Handle)| !sys::wait_gone(handle, Some(deadline)).unwrap_or(false);
     let left = handles.iter().copied().filter(is_left).collect();
     (left, signalled.into_iter().collect())
 }
@@ -161,7 +172,7 @@ fn unknown(process: Process) -> impl FnOnce(io::Error) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use super::stop_all;
+    use super::{stop_all, wait};
     use crate::process::Process;
     use std::io::{BufRead, BufReader};
     use std::os::unix::process::ExitStatusExt;
@@ -189,6 +200,19 @@ mod tests {
         stop_all(&[polite_process, deaf_process], Duration::from_millis(50)).unwrap();
         assert_eq!(polite.wait().unwrap().signal(), Some(15));
         assert_eq!(deaf.wait().unwrap().signal(), Some(9));
+    }
+
+    #[test]
+    fn the_end_is_waited_for_as_long_as_was_said() {
+        let (mut child, process) = shell("echo up; read wait");
+        wait(process, Some(Duration::ZERO)).unwrap();
+        assert!(process.is_alive().unwrap());
+        drop(child.stdin.take());
+        for patience in [None, Some(Duration::MAX)] {
+            wait(process, patience).unwrap();
+            assert!(!process.is_alive().unwrap());
+        }
+        child.wait().unwrap();
     }
 
     #[test]

@@ -16,6 +16,8 @@ mod patch;
 mod ports;
 /// A killed launcher, and what the next command makes of it.
 mod recovery;
+/// Ports that are reserved for a command, and across commands.
+mod reserve;
 /// The real thing: axum, Vite and Chromium.
 mod template;
 /// The layers, and what may be used where.

@@ -15,6 +15,10 @@ pub enum Kind {
     File = 4,
     /// It would not be safe.
     Unsafe = 5,
+    /// The command that was to be run is there and cannot be.
+    NotRunnable = 126,
+    /// The command that was to be run is not there.
+    NotFound = 127,
 }
 
 /// A failure as the user is told it.

@@ -7,6 +7,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use portman::port::{Port, PortRange};
 use serde::Deserialize;
 
+/// What `ports reserve` calls the process that it starts. Nobody types it.
+pub const HOLD: &str = "__hold";
+
 /// One command brings the stack of this repository up, and takes it down again.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", version)]
@@ -29,6 +32,9 @@ pub enum Command {
     Patch(Patch),
     /// Put back what a killed run left patched
     Restore(Restore),
+    /// The process that keeps ports for `ports reserve`
+    #[command(name = HOLD, hide = true)]
+    Hold,
 }
 
 /// Which stack.
@@ -214,7 +220,7 @@ pub struct Reserve {
     /// Keep them as long as this process lives
     #[arg(long, value_name = "PID", conflicts_with = "command")]
     pub owner: Option<u32>,
-    /// Run this with NAME_PORT set, keep the ports until it ends, and end with its exit code
+    /// Run this with `NAME_PORT` set, keep the ports until it ends, and end with its exit code
     #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
 }
@@ -226,7 +232,7 @@ pub enum Format {
     Env,
     /// One JSON object
     Json,
-    /// For the further steps of a GitHub job: written to $GITHUB_ENV
+    /// For the further steps of a GitHub job: written to the file `$GITHUB_ENV`
     Github,
 }
 

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use portman::allocate::{self, Allocation, Request};
+use portman::allocate::{self, Allocation, Pool, Request};
 use portman::lease::{Lease, Memory};
 use portman::port::Port;
 use portman::report::{doubt_reason, taken_reason};
@@ -27,14 +27,7 @@ impl Holds {
     /// # Errors
     /// When one cannot be had.
     pub fn reserve(stack: &Stack, memory: &Memory, ui: &mut Ui) -> anyhow::Result<Self> {
-        let requests = stack.requests();
-        for request in &requests {
-            tell_doubt(request, ui)?;
-        }
-        let mut allocations = allocate::reserve(&requests, &stack.pool, memory)?;
-        for allocation in &allocations {
-            ui.tell(&reserved(allocation));
-        }
+        let mut allocations = take(&stack.requests(), &stack.pool, memory, ui)?;
         let held = |name: &str| {
             let place = allocations.iter().position(|given| given.service == name)?;
             let allocation = RefCell::new(allocations.swap_remove(place));
@@ -73,6 +66,26 @@ impl Holds {
             held.allocation.borrow_mut().hold.retake();
         }
     }
+}
+
+/// Gets a port for each of these, and tells which, and what is odd about them.
+///
+/// # Errors
+/// When one cannot be had.
+pub fn take(
+    requests: &[Request],
+    pool: &Pool,
+    memory: &Memory,
+    ui: &mut Ui,
+) -> anyhow::Result<Vec<Allocation>> {
+    for request in requests {
+        tell_doubt(request, ui)?;
+    }
+    let allocations = allocate::reserve(requests, pool, memory)?;
+    for allocation in &allocations {
+        ui.tell(&reserved(allocation));
+    }
+    Ok(allocations)
 }
 
 /// A port that the user wrote is used as it is, but one that looks wrong is said to.

@@ -60,6 +60,7 @@ fn run(command: Command, ui: &mut Ui) -> anyhow::Result<u8> {
         Command::Init(flags) => init::init(&flags, ui).map(|()| 0),
         Command::Patch(flags) => patch::patch(&flags, ui).map(|()| 0),
         Command::Restore(flags) => recover::restore(&flags, ui).map(|()| 0),
+        Command::Hold => ports::hold(ui).map(|()| 0),
     }
 }
 
@@ -79,6 +80,7 @@ fn mode(command: &Command) -> Mode {
         Command::Dev(flags) if flags.json => Mode::Events,
         Command::Dev(_) => Mode::Run,
         Command::Ports(flags) if flags.is_json() => Mode::Json,
+        Command::Hold => Mode::Json,
         Command::Ports(_) | Command::Init(_) | Command::Patch(_) | Command::Restore(_) => {
             Mode::Answer
         }

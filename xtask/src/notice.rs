@@ -46,6 +46,11 @@ pub enum Notice {
         /// What.
         message: String,
     },
+    /// Something that is as it should be, and good to know.
+    Note {
+        /// What.
+        message: String,
+    },
     /// A service got its port.
     Reserved {
         /// The service.

@@ -262,6 +262,7 @@ fn sentence(notice: &Notice) -> Option<(&'static str, String)> {
             let files = if *files == 1 { "1 file" } else { &format!("{files} files") };
             (GREEN, format!("{files} written for good; cargo xtask ports --undo takes that back"))
         }
+        Notice::Note { message } => (DIM, message.clone()),
         Notice::Setup { service, command } => (DIM, format!("setting up {service}: {command}")),
         Notice::Ready { service, after } => {
             (GREEN, format!("{service} is ready ({:.1} s)", after.as_secs_f64()))

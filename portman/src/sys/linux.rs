@@ -231,11 +231,11 @@ pub(crate) fn signal(Handle(pidfd): &Handle, ending: Ending) -> io::Result<()> {
     }
 }
 
-pub(crate) fn wait_gone(Handle(pidfd): &Handle, deadline: Instant) -> io::Result<bool> {
+pub(crate) fn wait_gone(Handle(pidfd): &Handle, deadline: Option<Instant>) -> io::Result<bool> {
     loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let left = Timespec::try_from(left).map_err(io::Error::other)?;
-        match poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&left)) {
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let left = left.map(Timespec::try_from).transpose().map_err(io::Error::other)?;
+        match poll(&mut [PollFd::new(pidfd, PollFlags::IN)], left.as_ref()) {
             Err(Errno::INTR) => {}
             polled => return Ok(polled? > 0),
         }

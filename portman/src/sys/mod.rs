@@ -13,7 +13,8 @@
 //! - `terminal_leader(pid)`: the process that leads the session of this one's terminal.
 //! - `is_apart(pid)`: it sees other processes or users than we do, as in a container.
 //! - `handle(pid, started)`: a `Handle` on exactly this process, never on a later one that has its pid; `signal(handle, …)`
-//!   and `wait_gone(handle, deadline)` go through it, the latter says whether the process has ended.
+//!   and `wait_gone(handle, deadline)` go through it, the latter says whether the process has ended, and
+//!   without a deadline waits for as long as it lives.
 //! - `is_family_absent(error)`: this machine has no IPv6, or no IPv4.
 //! - `limits()`: which ports the system gives out or keeps by itself.
 //! - `keep_owner(file, like)`: a file that replaces another belongs to the same user.

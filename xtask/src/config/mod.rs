@@ -18,8 +18,8 @@ use serde::{Deserialize, Serialize};
 use crate::detect::{self, Found};
 use crate::failure::{Failure, Kind};
 use crate::flags::{OnConflict, Where};
-pub(crate) use parse::is_wild;
 use parse::{Described, parse};
+pub(crate) use parse::{check_name, is_wild};
 
 /// The name of the file.
 pub const FILE: &str = "dev.toml";

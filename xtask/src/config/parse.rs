@@ -128,7 +128,7 @@ fn read_ports(ports: &Value<'_>) -> Result<(Pool, OnConflict), Failure> {
 }
 
 /// A service name becomes part of a variable's name: `WEB_PORT`.
-fn check_name(name: &str) -> Result<(), (String, &'static str)> {
+pub(crate) fn check_name(name: &str) -> Result<(), (String, &'static str)> {
     let fits = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     if !name.is_empty() && name.chars().all(fits) {
         return Ok(());

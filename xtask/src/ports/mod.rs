@@ -1,12 +1,18 @@
 //! `cargo xtask ports`: one file a command.
 
 pub mod find;
+pub mod firewall;
 pub mod fix;
 pub mod free;
+mod holder;
+pub mod release;
 pub mod report;
+mod reservation;
+pub mod reserve;
 
 use crate::flags::{Ports, PortsAction};
 use crate::ui::Ui;
+pub use holder::hold;
 
 /// Does what was asked, and says the exit code.
 ///
@@ -20,8 +26,8 @@ pub fn ports(flags: &Ports, ui: &mut Ui) -> anyhow::Result<u8> {
         Some(PortsAction::Who(flags)) => unimplemented!("{flags:?}"),
         Some(PortsAction::Free(flags)) => free::free(flags, ui),
         Some(PortsAction::Find(flags)) => find::find(flags, ui),
-        Some(PortsAction::Reserve(flags)) => unimplemented!("{flags:?}"),
-        Some(PortsAction::Release(flags)) => unimplemented!("{flags:?}"),
-        Some(PortsAction::Firewall(flags)) => unimplemented!("{flags:?}"),
+        Some(PortsAction::Reserve(flags)) => reserve::reserve(flags, ui),
+        Some(PortsAction::Release(flags)) => release::release(flags, ui).map(|()| 0),
+        Some(PortsAction::Firewall(flags)) => firewall::firewall(flags, ui).map(|()| 0),
     }
 }

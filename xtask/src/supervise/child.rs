@@ -8,6 +8,8 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use duct::unix::HandleExt;
+
 use super::state::Exit;
 use crate::config::Signal;
 use crate::sys;
@@ -137,6 +139,31 @@ impl Drop for Child {
             self.kill().ok();
         }
     }
+}
+
+/// Runs a command in our place, with our input, our outputs and in our process group, and says its exit code; 128 and
+/// the signal when one ended it. Ctrl-C reaches it without us; other requests to end are passed on to it.
+pub(crate) fn run_attached(words: &[OsString], env: Vec<(OsString, OsString)>) -> io::Result<u8> {
+    let (program, arguments) = words.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+    let (send, requests) = channel();
+    // Before it starts, so that none is lost.
+    sys::outlive_interrupts()?;
+    sys::on_termination(move |request| {
+        // Nobody listens any more when it has ended.
+        send.send(request).ok();
+    })?;
+    let handle = Arc::new(duct::cmd(program, arguments).full_env(env).unchecked().start()?);
+    let signalled = handle.clone();
+    spawn("requests", move || {
+        for request in requests {
+            // It may just have ended.
+            signalled.send_signal(sys::number(request)).ok();
+        }
+    })?;
+    let status = handle.wait()?.status;
+    let signal = sys::exit_signal(status).map(|signal| 128 + signal);
+    let code = signal.or(status.code()).and_then(|code| u8::try_from(code).ok());
+    code.ok_or_else(|| io::Error::other(format!("it ended with {status}")))
 }
 
 /// A number of places; who wants one waits until one is free.

@@ -22,6 +22,7 @@ use crate::config::{Ready, Service};
 use crate::notice::{Address, Notice};
 use crate::plan::Launch;
 use crate::ui::Ui;
+pub(crate) use child::run_attached;
 use child::{Child, not_started};
 use identity::Identity;
 pub use inbox::Inbox;

@@ -4,6 +4,9 @@
 //! - `signal_group(group, signal)`, `kill_group(group)`, `group_is_empty(group)`.
 //! - `exit_signal(status)`: the signal that ended a program.
 //! - `on_termination(send)`: hands on the requests to end that are not Ctrl-C.
+//! - `outlive_interrupts()`: Ctrl-C ends what we start, and not us.
+//! - `number(request)`: the signal by which one asks for it.
+//! - `own_session()`: no terminal reaches this process any more. `drop_outputs()`: it reads and writes nothing any more.
 
 use std::fmt;
 
@@ -11,7 +14,8 @@ use std::fmt;
 mod unix;
 #[cfg(unix)]
 pub(crate) use unix::{
-    exit_signal, group_is_empty, kill_group, on_termination, own_group, signal_group,
+    drop_outputs, exit_signal, group_is_empty, kill_group, number, on_termination,
+    outlive_interrupts, own_group, own_session, signal_group,
 };
 
 #[cfg(not(unix))]

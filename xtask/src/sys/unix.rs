@@ -2,14 +2,20 @@
 
 #![expect(unsafe_code, reason = "asking whether a signal is ignored has no safe wrapper")]
 
+use std::fs::File;
 use std::io;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitStatus};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use portman::process::runs_in_group;
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal as OsSignal, kill_process_group, test_kill_process_group};
-use signal_hook::consts::{SIGHUP, SIGTERM};
+use rustix::process::{
+    Pid, Signal as OsSignal, kill_process_group, setsid, test_kill_process_group,
+};
+use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::Request;
@@ -68,6 +74,36 @@ pub(crate) fn on_termination(send: impl Fn(Request) + Send + 'static) -> io::Res
         }
     };
     std::thread::Builder::new().name("signals".into()).spawn(deliver).map(drop)
+}
+
+/// By a handler, since what is ignored would be ignored by all that we start, too. What was ignored when we started (in
+/// the background of a script) stays so for us and for them.
+pub(crate) fn outlive_interrupts() -> io::Result<()> {
+    for signal in [SIGINT, SIGQUIT] {
+        if !is_ignored(signal)? {
+            signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)))?;
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn number(request: Request) -> i32 {
+    match request {
+        Request::Interrupt => SIGINT,
+        Request::Terminate => SIGTERM,
+        Request::Hangup => SIGHUP,
+    }
+}
+
+pub(crate) fn own_session() -> io::Result<()> {
+    Ok(setsid().map(drop)?)
+}
+
+pub(crate) fn drop_outputs() -> io::Result<()> {
+    let nothing = File::options().read(true).write(true).open("/dev/null")?;
+    dup2_stdin(&nothing)?;
+    dup2_stdout(&nothing)?;
+    Ok(dup2_stderr(&nothing)?)
 }
 
 fn is_ignored(signal: i32) -> io::Result<bool> {
