@@ -157,6 +157,8 @@ fn the_report_knows_a_detected_stack_and_the_events_name_it() {
     let running = json(&stage.run(&["ports", "--json"]).output);
     assert_eq!(running["ports"][0]["port"], 8001, "{running}");
     assert_eq!(running["ports"][0]["running"], true, "{running}");
+    // The patched files say another one at the moment.
+    assert_eq!(running["ports"][0]["preferred"], 8000, "{running}");
     assert_told(&stage.run(&["init"]), 3, &["runs, and its files say the ports of this run"]);
 
     // What a killed run leaves is put in order before anything is read.

@@ -32,7 +32,10 @@ pub fn dev(flags: &flags::Dev, ui: &mut Ui) -> anyhow::Result<Outcome> {
     let session = Session::begin(&state, &stack.root)?;
     let allocations = reserve(&stack, ui)?;
     let plan = plan(&stack, &ports(&stack, &allocations), &surroundings(session.list(), ui));
-    session.record(named_ports(&allocations))?;
+    session.record(
+        named(&allocations, |got| Some(got.port())),
+        named(&allocations, |got| got.preferred),
+    )?;
     // A file that cannot be patched is told before anything takes its time.
     restore::prepare(&plan.patches)?;
 
@@ -139,8 +142,13 @@ fn ports(stack: &Stack, allocations: &[Allocation]) -> Vec<Option<Port>> {
     stack.services.iter().map(|service| port(&service.name)).collect()
 }
 
-fn named_ports(allocations: &[Allocation]) -> Vec<(String, Port)> {
-    allocations.iter().map(|allocation| (allocation.service.clone(), allocation.port())).collect()
+/// The services with one of their ports, as the record of the run has them.
+fn named(
+    allocations: &[Allocation],
+    port: impl Fn(&Allocation) -> Option<Port>,
+) -> Vec<(String, Port)> {
+    let named = |allocation: &Allocation| Some((allocation.service.clone(), port(allocation)?));
+    allocations.iter().filter_map(named).collect()
 }
 
 fn surroundings(sessions: String, ui: &Ui) -> Surroundings {
