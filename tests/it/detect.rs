@@ -1,6 +1,6 @@
 //! Stacks without a dev.toml: `dev`, `ports` and `init` where only the layout says what to start.
 
-use std::fs::{Permissions, set_permissions};
+use std::fs::{File, Permissions, set_permissions};
 use std::os::unix::fs::PermissionsExt;
 
 use crate::stage;
@@ -95,6 +95,10 @@ fn the_usual_layout_runs_with_and_without_a_dev_toml_in_the_same_way() {
     let init = stage.run(&["init"]);
     assert_told(&init, 0, &["wrote ", "[services.backend]", "depends-on = [\"backend\"]"]);
     assert!(init.output.contains(stage.read("dev.toml").trim_end()), "{}", init.output);
+    // It is a file like any other that the user writes.
+    File::create(stage.checkout().join("another")).unwrap();
+    let mode = |file| stage.checkout().join(file).metadata().unwrap().permissions().mode();
+    assert_eq!(mode("dev.toml"), mode("another"));
     assert_runs_moved(&stage, &strangers);
 
     let written = stage.read("dev.toml");
