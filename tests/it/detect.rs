@@ -1,6 +1,6 @@
 //! Stacks without a dev.toml: `dev`, `ports` and `init` where only the layout says what to start.
 
-use std::fs::{Permissions, set_permissions};
+use std::fs::{File, Permissions, set_permissions};
 use std::os::unix::fs::PermissionsExt;
 
 use crate::stage;
@@ -95,6 +95,10 @@ fn the_usual_layout_runs_with_and_without_a_dev_toml_in_the_same_way() {
     let init = stage.run(&["init"]);
     assert_told(&init, 0, &["wrote ", "[services.backend]", "depends-on = [\"backend\"]"]);
     assert!(init.output.contains(stage.read("dev.toml").trim_end()), "{}", init.output);
+    // It is a file like any other that the user writes.
+    File::create(stage.checkout().join("another")).unwrap();
+    let mode = |file| stage.checkout().join(file).metadata().unwrap().permissions().mode();
+    assert_eq!(mode("dev.toml"), mode("another"));
     assert_runs_moved(&stage, &strangers);
 
     let written = stage.read("dev.toml");
@@ -157,6 +161,8 @@ fn the_report_knows_a_detected_stack_and_the_events_name_it() {
     let running = json(&stage.run(&["ports", "--json"]).output);
     assert_eq!(running["ports"][0]["port"], 8001, "{running}");
     assert_eq!(running["ports"][0]["running"], true, "{running}");
+    // The patched files say another one at the moment.
+    assert_eq!(running["ports"][0]["preferred"], 8000, "{running}");
     assert_told(&stage.run(&["init"]), 3, &["runs, and its files say the ports of this run"]);
 
     // What a killed run leaves is put in order before anything is read.

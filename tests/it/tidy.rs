@@ -20,19 +20,21 @@ const PORTMAN: [&[&str]; 10] = [
 ];
 
 /// The modules of xtask in layers.
-const XTASK: [&[&str]; 14] = [
-    &["failure", "template", "environment"],
+const XTASK: [&[&str]; 16] = [
+    &["failure", "template", "environment", "marks"],
     &["flags", "detect"],
     &["config", "notice"],
     &["sys", "ui", "session", "plan"],
-    &["stack"],
-    &["supervise::state"],
-    &["supervise::child", "supervise::ready", "supervise::watch"],
+    &["stack", "memory", "holds"],
+    &["settle"],
+    &["supervise::state", "supervise::identity", "supervise::refusal"],
+    &["supervise::child", "supervise::ready", "supervise::watch", "supervise::listeners"],
     &["supervise::inbox"],
     &["supervise::run"],
     &["supervise::setup"],
-    &["supervise", "recover", "memory"],
-    &["dev", "ports", "patch", "init"],
+    &["supervise", "recover"],
+    &["patch"],
+    &["dev", "ports", "init"],
     &["lib"],
     &["main"],
 ];

@@ -7,6 +7,7 @@ use portman::lease::{Book, Lease, Memory};
 use portman::port::Port;
 use portman::restore::{self, FileChange, Patches};
 
+use crate::config::Stack;
 use crate::environment::inherited;
 use crate::flags;
 use crate::holds::Holds;
@@ -38,7 +39,7 @@ pub fn dev(flags: &flags::Dev, ui: &mut Ui) -> anyhow::Result<Outcome> {
     let holds = Holds::reserve(&stack, &memory, ui)?;
     memory::keep(&state, &stack.root, &holds.leases(), ui)?;
     let plan = plan(&stack, &holds.ports(), &surroundings(session.marks(), &memory, ui));
-    session.record(named_ports(&plan))?;
+    session.record(named_ports(&plan), preferred_ports(&stack))?;
     // A file that cannot be patched is told before anything takes its time.
     restore::prepare(&plan.patches)?;
 
@@ -103,6 +104,10 @@ fn tell_rest(stopped: usize, ui: &mut Ui) {
 
 fn named_ports(plan: &Plan) -> Vec<(String, Port)> {
     plan.launches.iter().filter_map(|launch| Some((launch.service.clone(), launch.port?))).collect()
+}
+
+fn preferred_ports(stack: &Stack) -> Vec<(String, Port)> {
+    stack.requests().into_iter().filter_map(|one| Some((one.service, one.preferred?))).collect()
 }
 
 fn surroundings(marks: Marks, memory: &Memory, ui: &Ui) -> Surroundings {

@@ -118,14 +118,22 @@ pub struct PortsOfStack {
     #[command(flatten)]
     pub place: Where,
     /// Print one JSON object
-    #[arg(long, conflicts_with_all = ["fix", "undo"])]
+    #[arg(long, conflicts_with = "fix")]
     pub json: bool,
-    /// Settle every conflict, and write the outcome into the config files and dev.toml for good
-    #[arg(long)]
-    pub fix: bool,
+    /// Settling for good.
+    #[command(flatten)]
+    pub fix: Fix,
     /// Put back what the last --fix wrote
-    #[arg(long, conflicts_with_all = ["fix", "on_conflict", "dry_run", "yes"])]
+    #[arg(long, conflicts_with_all = ["fix", "json"])]
     pub undo: bool,
+}
+
+/// `ports --fix`, and what goes with it.
+#[derive(Debug, Args)]
+pub struct Fix {
+    /// Settle every conflict, and write the outcome into the config files and dev.toml for good
+    #[arg(long = "fix", id = "fix")]
+    pub is_wanted: bool,
     /// With --fix: what to do when a port is taken
     #[arg(long, value_enum, value_name = "HOW", requires = "fix")]
     pub on_conflict: Option<OnConflict>,

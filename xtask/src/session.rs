@@ -108,6 +108,9 @@ pub struct Record {
     pub launcher: Process,
     /// The services with their ports.
     pub ports: Vec<(String, Port)>,
+    /// The services with the ports that they would have liked.
+    #[serde(default)]
+    pub preferred: Vec<(String, Port)>,
 }
 
 impl Record {
@@ -163,13 +166,18 @@ impl Session {
     }
 
     /// Writes down that the run is under way.
-    pub fn record(&self, ports: Vec<(String, Port)>) -> anyhow::Result<()> {
+    pub fn record(
+        &self,
+        ports: Vec<(String, Port)>,
+        preferred: Vec<(String, Port)>,
+    ) -> anyhow::Result<()> {
         let record = Record {
             version: VERSION,
             session: self.id.clone(),
             checkout: self.checkout.clone(),
             launcher: Process::current()?,
             ports,
+            preferred,
         };
         Ok(fs::save(&self.home.record(), &serde_json::to_string_pretty(&record)?)?)
     }
@@ -405,7 +413,7 @@ mod tests {
         assert!(running(state.path(), checkout).unwrap().is_none());
 
         let session = Session::begin(state.path(), checkout).unwrap();
-        session.record(vec![("api".into(), Port::new(8000).unwrap())]).unwrap();
+        session.record(vec![("api".into(), Port::new(8000).unwrap())], Vec::new()).unwrap();
         let refused = Session::begin(state.path(), checkout).unwrap_err().to_string();
         let pid = std::process::id();
         assert_eq!(

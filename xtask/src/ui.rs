@@ -409,7 +409,8 @@ mod tests {
     use portman::port::Port;
     use portman::report::{OwnerReport, PortReport, Report, Word};
 
-    use super::{Line, Mode, Ui, json_line, split_lines};
+    use super::{Line, Mode, Ui, detected, json_line, split_lines};
+    use crate::detect::Found;
     use crate::notice::{Address, Notice, RestartReason, VERSION};
 
     fn ui(services: &[&str]) -> Ui {
@@ -490,6 +491,30 @@ odd       9          none  unknown    netlink is off
         assert_eq!(ui(&[]).table(&Report { version: 1, ports }), table);
     }
 
+    fn found(service: &str, port_from: Option<&str>, doubts: &[&str]) -> Found {
+        Found {
+            service: service.to_owned(),
+            dir: service.to_owned(),
+            setup: None,
+            command: "npm run dev".to_owned(),
+            port: Port::new(8000).unwrap(),
+            port_from: port_from.map(str::to_owned),
+            patch: Vec::new(),
+            doubts: doubts.iter().map(|&doubt| doubt.to_owned()).collect(),
+        }
+    }
+
+    #[test]
+    fn what_was_found_is_told_with_where_it_comes_from_and_what_is_not_certain() {
+        let services = [found("api", Some("api/config.json"), &[]), found("web", None, &["odd"])];
+        let told = "there is no dev.toml; this was found:
+    api  in api: npm run dev  port 8000, from api/config.json
+    web  in web: npm run dev  port 8000, the usual one, no file says another
+    but: odd
+  write it down with: cargo xtask init";
+        assert_eq!(detected(&services), told);
+    }
+
     #[test]
     fn the_summary_says_where_everything_is_and_what_is_patched() {
         let mut ui = ui(&["backend", "web", "jobs"]);
@@ -552,6 +577,10 @@ odd       9          none  unknown    netlink is off
                     reason: None,
                 },
                 r#""event":"reserved","service":"api","port":8001,"preferred":null,"reason":null"#,
+            ),
+            (
+                Notice::Detected { services: vec![found("api", None, &["odd"])] },
+                r#""event":"detected","services":[{"service":"api","dir":"api","command":"npm run dev","port":8000,"port_from":null,"doubts":["odd"]}]"#,
             ),
             (
                 Notice::Patched { file: "api/config.json".to_owned(), change },

@@ -87,6 +87,25 @@ patch = [
     assert_eq!(detected.services[0].port_from.as_deref(), Some("startup_config.json"));
 }
 
+#[test]
+fn a_default_and_a_doubt_are_written_down_as_comments() {
+    let vite = ("vite.config.ts", "export default make()\n");
+    assert_eq!(
+        text(&found(&[("package.json", PACKAGE), vite]).services),
+        r#"# The stack as it was found here. The README of xtask names every key.
+
+# vite.config.ts:1:16 what `make` returns is not known
+[services.frontend]
+command = "npm run dev"
+port = 3000  # the usual one: no file says another
+patch = [
+  { file = "package.json" },
+  { file = "vite.config.ts" },
+]
+"#
+    );
+}
+
 const STARTUP: &str = r#"{ "backend": { "port": 8010 }, "frontend": { "port": 3010 } }"#;
 
 #[track_caller]

@@ -33,9 +33,9 @@ pub fn fix(flags: &PortsOfStack, ui: &mut Ui) -> anyhow::Result<u8> {
     // A stack that runs has its files patched: what was written now would be taken back at its end.
     let session = Session::begin(&state, &stack.root)?;
     let asker = session::asker(&state)?;
-    let how = flags.on_conflict.unwrap_or(stack.on_conflict);
-    let consent = if flags.yes { Consent::Given } else { Consent::Ask };
-    if flags.dry_run {
+    let how = flags.fix.on_conflict.unwrap_or(stack.on_conflict);
+    let consent = if flags.fix.yes { Consent::Given } else { Consent::Ask };
+    if flags.fix.dry_run {
         let freed = would_free(&stack, how, consent, &asker, ui)?;
         let holds = Holds::reserve(&stack, &memory::read(&state, &stack.root, ui)?, ui)?;
         let ports = ports(&stack, &holds, &freed);

@@ -20,7 +20,7 @@ pub use holder::hold;
 /// As the commands do.
 pub fn ports(flags: &Ports, ui: &mut Ui) -> anyhow::Result<u8> {
     match &flags.action {
-        None if flags.stack.fix => fix::fix(&flags.stack, ui),
+        None if flags.stack.fix.is_wanted => fix::fix(&flags.stack, ui),
         None if flags.stack.undo => fix::undo(&flags.stack, ui),
         None => report::report(&flags.stack, ui),
         Some(PortsAction::Who(flags)) => unimplemented!("{flags:?}"),

@@ -2,11 +2,12 @@
 
 use portman::allocate::{self, Request};
 use portman::lease::Memory;
+use portman::port::Port;
 use portman::process::is_marked;
 use portman::report::{self, PortReport, Report, Word};
 use portman::safety::{Asker, Asking};
 
-use crate::config::Stack;
+use crate::config::{Source, Stack};
 use crate::failure::Kind;
 use crate::flags::PortsOfStack;
 use crate::marks::VARIABLE;
@@ -39,7 +40,7 @@ fn gather(
     running: Option<&Record>,
     asker: &Asker,
 ) -> anyhow::Result<Report> {
-    let requests = stack.requests();
+    let requests = requests(stack, running);
     let mut ports = Vec::with_capacity(requests.len());
     for request in &requests {
         ports.push(look(request, running, asker)?);
@@ -53,11 +54,25 @@ fn gather(
     Ok(Report { version: report::VERSION, ports })
 }
 
+/// What the services would like. The files of a detected stack say other ports while it runs: they are patched.
+fn requests(stack: &Stack, running: Option<&Record>) -> Vec<Request> {
+    let mut requests = stack.requests();
+    if let (Source::Detected { .. }, Some(run)) = (&stack.source, running) {
+        for request in &mut requests {
+            request.preferred = port_of(&request.service, &run.preferred);
+        }
+    }
+    requests
+}
+
+fn port_of(service: &str, ports: &[(String, Port)]) -> Option<Port> {
+    ports.iter().find(|(name, _)| name == service).map(|(_, port)| *port)
+}
+
 /// The report on the port that a running service has, or else on the one it would like.
 fn look(request: &Request, running: Option<&Record>, asker: &Asker) -> anyhow::Result<PortReport> {
     let Request { service, preferred } = request;
-    let assigned = running.and_then(|run| run.ports.iter().find(|(name, _)| name == service));
-    let assigned = assigned.map(|(_, port)| *port);
+    let assigned = running.and_then(|run| port_of(service, &run.ports));
     let (status, reason, owners) = match assigned.or(*preferred) {
         // As `ports free` would be asked.
         Some(port) => report::look(port, asker, Asking::ByNumber { force: false })?,

@@ -87,8 +87,6 @@ struct Child {
     asked: Asked,
     is_unkillable: bool,
     is_probed_now: bool,
-    /// Its port is not held.
-    is_released: bool,
     /// It listens on a port that is not its own.
     is_elsewhere: bool,
 }
@@ -127,6 +125,8 @@ struct World {
     coming: Vec<(u64, Coming)>,
     children: Vec<Child>,
     was_ready: Vec<bool>,
+    /// Whose port is not held.
+    released: Vec<bool>,
     asked_at: Option<u64>,
     is_stopping: bool,
     is_stack_ready: bool,
@@ -146,6 +146,7 @@ impl World {
             coming: requests(&specs, &mut random),
             children: vec![Child::default(); count],
             was_ready: vec![false; count],
+            released: vec![false; count],
             asked_at: None,
             is_stopping: false,
             is_stack_ready: false,
@@ -272,9 +273,9 @@ impl World {
             }
             Action::ReleasePort { service } => {
                 assert!(!self.children[service].is_live(), "released for a start, not before");
-                self.children[service].is_released = true;
+                self.released[service] = true;
             }
-            Action::HoldPort { service } => self.children[service].is_released = false,
+            Action::HoldPort { service } => self.released[service] = false,
             Action::RememberRefusal { service } => {
                 self.specs[service].is_until_spawn = true;
                 self.seen.insert("refused");
@@ -302,7 +303,7 @@ impl World {
             self.seen.insert("restarted");
         }
         let is_refused = self.specs[service].is_until_spawn;
-        assert_eq!(old.is_released, is_refused, "seed {}: released if need be", self.seed);
+        assert_eq!(self.released[service], is_refused, "seed {}: released if need be", self.seed);
         let is_unkillable = self.random.percent(2);
         let is_elsewhere = self.random.percent(10);
         let starts = self.random.percent(97);
@@ -310,7 +311,6 @@ impl World {
             generation,
             runs: if starts { Runs::Program } else { Runs::Nothing },
             is_unkillable,
-            is_released: is_refused,
             is_elsewhere,
             ..Child::default()
         };
