@@ -4,6 +4,8 @@
 
 /// `cargo xtask dev` with scripted services: errors, stopping, watching, events.
 mod dev;
+/// What checkouts had last, and ports for whoever wants any.
+mod leases;
 /// Golden files: `before`, `edits`, `after`.
 mod patch;
 /// Holds and owners on the real system.
@@ -20,6 +22,7 @@ use tests::{Programs, Stage};
 const PROGRAMS: Programs = Programs {
     xtask: env!("CARGO_BIN_EXE_xtask-under-test"),
     fake_service: env!("CARGO_BIN_EXE_fake-service"),
+    allocator: env!("CARGO_BIN_EXE_allocator"),
     target: env!("CARGO_TARGET_TMPDIR"),
 };
 
