@@ -5,7 +5,9 @@ pub mod any;
 mod find;
 mod fit;
 
-use crate::check::{Block, Hold, Status, check, look};
+use std::collections::HashSet;
+
+use crate::check::{Block, Hold, Socket, Status, check, look};
 use crate::error::{Error, Result};
 use crate::lease::Memory;
 use crate::owner::{Occupant, occupants};
@@ -126,13 +128,11 @@ fn choose(request: &Request, pool: &Pool, memory: &Memory, limits: &Limits) -> C
     let above = preferred.map(nearby).into_iter().flat_map(crate::port::numbers);
     let elsewhere =
         pool.ranges.iter().filter(|range| !preferred.is_some_and(|port| range.contains(port)));
-    let mut alternatives: Vec<Port> = Vec::new();
-    for port in above.chain(elsewhere.flat_map(|range| range.iter())) {
-        let is_new = Some(port) != preferred && !alternatives.contains(&port);
-        if is_new && is_safe_to_give(port, limits) {
-            alternatives.push(port);
-        }
-    }
+    let mut seen: HashSet<Port> = preferred.into_iter().collect();
+    let alternatives: Vec<Port> = above
+        .chain(elsewhere.flat_map(|range| range.iter()))
+        .filter(|&port| seen.insert(port) && is_safe_to_give(port, limits))
+        .collect();
     let last = memory.own.get(&request.service).map(|lease| lease.port);
     let last = last.filter(|last| alternatives.contains(last));
     let (leased, mut rest): (Vec<Port>, Vec<Port>) = alternatives
@@ -171,15 +171,15 @@ fn settle<T>(
 /// port is free. Nothing stays held then.
 pub fn reserve(requests: &[Request], pool: &Pool, memory: &Memory) -> Result<Vec<Allocation>> {
     let candidates = candidates(requests, pool, memory)?;
-    let mut moved: Vec<Option<Taken>> = requests.iter().map(|_| None).collect();
+    let mut refused: Vec<Option<Refused>> = requests.iter().map(|_| None).collect();
     let holds = settle(&candidates, |at, port| {
         let is_preferred = requests[at].preferred == Some(port);
         match check(port) {
             Status::Available(hold) => return Ok(Some(hold)),
             // One that is not certainly free is no alternative, whatever the reason.
             _ if !is_preferred => {}
-            Status::Occupied(sockets) => moved[at] = Some(Taken::Occupied(occupants(&sockets)?)),
-            Status::Blocked(block) => moved[at] = Some(Taken::Blocked(block)),
+            Status::Occupied(sockets) => refused[at] = Some(Refused::Occupied(sockets)),
+            Status::Blocked(block) => refused[at] = Some(Refused::Blocked(block)),
             Status::Unknown(reason) => {
                 let service = requests[at].service.clone();
                 return Err(Error::Unknown { service, port, reason });
@@ -187,7 +187,7 @@ pub fn reserve(requests: &[Request], pool: &Pool, memory: &Memory) -> Result<Vec
         }
         Ok(None)
     })?;
-    let settled = requests.iter().zip(holds).zip(moved).zip(&candidates);
+    let settled = requests.iter().zip(holds).zip(taken(refused)?).zip(&candidates);
     let allocation = |(((request, hold), moved), candidates): (_, &Candidates)| {
         let Request { service, preferred }: &Request = request;
         let service = service.clone();
@@ -199,6 +199,30 @@ pub fn reserve(requests: &[Request], pool: &Pool, memory: &Memory) -> Result<Vec
         }
     };
     settled.map(allocation).collect()
+}
+
+/// Why a preferred port could not be had, before its processes are looked for.
+enum Refused {
+    Occupied(Vec<Socket>),
+    Blocked(Block),
+}
+
+/// The same with its processes: one search of the system for all ports together.
+fn taken(refused: Vec<Option<Refused>>) -> Result<Vec<Option<Taken>>> {
+    let sockets = refused.iter().flatten().flat_map(|refused| match refused {
+        Refused::Occupied(sockets) => sockets.as_slice(),
+        Refused::Blocked(_) => &[],
+    });
+    let sockets: Vec<Socket> = sockets.copied().collect();
+    let occupants = if sockets.is_empty() { Vec::new() } else { occupants(&sockets)? };
+    let mut occupants = occupants.into_iter();
+    let mut named = |refused| match refused {
+        Refused::Occupied(sockets) => {
+            Taken::Occupied(occupants.by_ref().take(sockets.len()).collect())
+        }
+        Refused::Blocked(block) => Taken::Blocked(block),
+    };
+    Ok(refused.into_iter().map(|refused| refused.map(&mut named)).collect())
 }
 
 /// The ports that [`reserve`] would give now, as far as that can be seen without taking one; none where there is none.

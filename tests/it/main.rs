@@ -10,6 +10,8 @@ mod dev;
 mod hold;
 /// Who is stopped on a port, and who never is.
 mod kill_safety;
+/// What checkouts had last, and ports for whoever wants any.
+mod leases;
 /// Golden files: `before`, `edits`, `after`.
 mod patch;
 /// Holds and owners on the real system.
@@ -33,6 +35,7 @@ use tests::{Programs, Stage};
 const PROGRAMS: Programs = Programs {
     xtask: env!("CARGO_BIN_EXE_xtask-under-test"),
     fake_service: env!("CARGO_BIN_EXE_fake-service"),
+    allocator: env!("CARGO_BIN_EXE_allocator"),
     target: env!("CARGO_TARGET_TMPDIR"),
 };
 

@@ -15,6 +15,8 @@ pub struct Programs {
     pub xtask: &'static str,
     /// The scripted service.
     pub fake_service: &'static str,
+    /// A process that gets ports over and over again.
+    pub allocator: &'static str,
     /// A folder for tests, inside the target folder.
     pub target: &'static str,
 }
@@ -114,6 +116,12 @@ impl Stage {
     #[track_caller]
     pub fn stranger(&self, arguments: &[&str]) -> Running {
         Running::start(self.command(self.programs.fake_service).args(arguments))
+    }
+
+    /// A process that gets ports while others do the same.
+    #[track_caller]
+    pub fn allocator(&self, arguments: &[&str]) -> Running {
+        Running::start(self.command(self.programs.allocator).args(arguments))
     }
 
     /// What git says in the checkout.
