@@ -330,8 +330,10 @@ fn a_database_is_stopped_only_by_force() {
         return;
     }
     let stage = stage();
-    let program = stage.path("redis-server");
-    std::fs::copy(PROGRAMS.fake_service, &program).unwrap();
+    // Another name of the same file: a copy could be busy, open in what another test is just starting.
+    let folder = tempfile::tempdir_in(PROGRAMS.target).unwrap();
+    let program = folder.path().join("redis-server");
+    std::fs::hard_link(PROGRAMS.fake_service, &program).unwrap();
     let mut command = stage.command(&program.to_string_lossy());
     let mut database = Running::start(command.args(["--listen", ADDRESS]));
     database.wait_for("listening");

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use portman::check::Activity;
 use portman::port::Port;
 use portman::report::{OwnerReport, Word};
 use portman::safety::{Asker, Asking, Holder, Reason, Verdict, nature};
@@ -131,11 +132,15 @@ fn answer(port: Port, stopped: Vec<Stopped>, state: &State) -> PortAnswer {
         State::Held(left) => (Outcome::Held, left.as_slice()),
     };
     let is_free = matches!(outcome, Outcome::WasFree | Outcome::Freed);
-    let mut told: Vec<String> = left.iter().map(sentence).collect();
+    // Beside who listens, a hold is no news.
+    let listens = |holder: &&Holder| holder.activity == Activity::Listening;
+    let is_listened_on = left.iter().any(|holder| listens(&holder));
+    let blamed = || left.iter().filter(|holder| !is_listened_on || listens(holder));
+    let mut told: Vec<String> = blamed().map(sentence).collect();
     if told.is_empty() && !is_free {
         told.push("another stack: it holds the port for a service".to_owned());
     }
-    let mut hints: Vec<String> = left.iter().filter_map(|holder| hint(holder, port)).collect();
+    let mut hints: Vec<String> = blamed().filter_map(|holder| hint(holder, port)).collect();
     if outcome == Outcome::Held && left.iter().any(|holder| holder.verdict == Verdict::May) {
         hints.push("something has started it anew: stop that first".to_owned());
     }
@@ -282,81 +287,69 @@ mod tests {
         }]
     }
 
+    #[track_caller]
+    fn assert_answer(
+        stopped: Vec<Stopped>,
+        state: &State,
+        (outcome, code): (Outcome, u8),
+        text: &str,
+    ) {
+        let answer = answer(port(), stopped, state);
+        assert_eq!((answer.outcome, answer.outcome.code()), (outcome, code), "{text}");
+        assert_eq!(answer.text(), text);
+    }
+
     #[test]
-    fn every_outcome_has_its_exit_code_and_its_words() {
+    fn what_was_stopped_is_told_and_what_is_left() {
+        const STOPPED: &str = "8000: stopped node (pid 7), a development server: node server.js\n";
+        let held = (Outcome::Held, 3);
+        assert_answer(vec![], &State::Free, (Outcome::WasFree, 0), "8000 was free already\n");
+        let text = STOPPED.to_owned() + "8000 is free now\n";
+        assert_answer(stopped(), &State::Free, (Outcome::Freed, 0), &text);
+        let heir = Verdict::MayNot(Reason::NotDevelopment("tail".to_owned()));
+        let text = STOPPED.to_owned()
+            + "8000 is still held\n\
+               8000: left node (pid 9): `tail` is no development server\n\
+               hint: stop it by its own means, or use another port: cargo xtask ports find --from 8000\n";
+        assert_answer(stopped(), &State::Held(vec![holder(Some(9), heir)]), held, &text);
+        let text = STOPPED.to_owned()
+            + "8000 is still held\n\
+               8000: left node (pid 9): it may be stopped\n\
+               hint: something has started it anew: stop that first\n";
+        assert_answer(stopped(), &State::Held(vec![holder(Some(9), Verdict::May)]), held, &text);
+    }
+
+    #[test]
+    fn a_refusal_names_everybody_and_what_to_do() {
         let not = |reason| Verdict::MayNot(reason);
-        let unproven = || not(Reason::Unproven("whose it is".to_owned()));
-        let database = || not(Reason::Database("postgres".to_owned()));
-        for (stopped, state, outcome, code, text) in [
-            (vec![], State::Free, Outcome::WasFree, 0, "8000 was free already\n"),
+        let database = not(Reason::Database("postgres".to_owned()));
+        let unproven = not(Reason::Unproven("whose it is".to_owned()));
+        let unseen = not(Reason::AnotherUser("bob".to_owned()));
+        let refused = (Outcome::Refused, 5);
+        for (left, outcome, text) in [
             (
-                stopped(),
-                State::Free,
-                Outcome::Freed,
-                0,
-                "8000: stopped node (pid 7), a development server: node server.js\n8000 is free now\n",
-            ),
-            (
-                vec![],
-                State::Refused(vec![holder(Some(8), Verdict::May), holder(Some(7), database())]),
-                Outcome::Refused,
-                5,
-                "8000 is not free; nothing was stopped\n\
-                 8000: left node (pid 8): it may be stopped\n\
+                vec![holder(Some(8), Verdict::May), holder(Some(7), database)],
+                refused,
+                "8000: left node (pid 8): it may be stopped\n\
                  8000: left node (pid 7): `postgres` is a database\n\
                  hint: stop it by its own means, or: cargo xtask ports free 8000 --force\n",
             ),
             (
-                vec![],
-                State::Refused(vec![holder(Some(7), unproven())]),
-                Outcome::Unknown,
-                3,
-                "8000 is not free; nothing was stopped\n\
-                 8000: left node (pid 7): it is not known whose it is\n\
+                vec![holder(Some(7), unproven)],
+                (Outcome::Unknown, 3),
+                "8000: left node (pid 7): it is not known whose it is\n\
                  hint: see what is on it: cargo xtask ports who 8000\n",
             ),
             (
-                vec![],
-                State::Refused(vec![holder(None, not(Reason::AnotherUser("bob".to_owned())))]),
-                Outcome::Refused,
-                5,
-                "8000 is not free; nothing was stopped\n\
-                 8000: left a process of user bob: it belongs to user bob\n\
+                vec![holder(None, unseen)],
+                refused,
+                "8000: left a process of user bob: it belongs to user bob\n\
                  hint: ask bob to stop it, or use another port: cargo xtask ports find --from 8000\n",
             ),
-            (
-                vec![],
-                State::Refused(vec![]),
-                Outcome::Refused,
-                5,
-                "8000 is not free; nothing was stopped\n\
-                 8000: left another stack: it holds the port for a service\n",
-            ),
-            (
-                stopped(),
-                State::Held(vec![holder(Some(9), not(Reason::NotDevelopment("tail".to_owned())))]),
-                Outcome::Held,
-                3,
-                "8000: stopped node (pid 7), a development server: node server.js\n\
-                 8000 is still held\n\
-                 8000: left node (pid 9): `tail` is no development server\n\
-                 hint: stop it by its own means, or use another port: cargo xtask ports find --from 8000\n",
-            ),
-            (
-                stopped(),
-                State::Held(vec![holder(Some(9), Verdict::May)]),
-                Outcome::Held,
-                3,
-                "8000: stopped node (pid 7), a development server: node server.js\n\
-                 8000 is still held\n\
-                 8000: left node (pid 9): it may be stopped\n\
-                 hint: something has started it anew: stop that first\n",
-            ),
+            (vec![], refused, "8000: left another stack: it holds the port for a service\n"),
         ] {
-            let answer = answer(port(), stopped, &state);
-            assert_eq!(answer.outcome, outcome, "{text}");
-            assert_eq!(answer.outcome.code(), code, "{text}");
-            assert_eq!(answer.text(), text);
+            let text = format!("8000 is not free; nothing was stopped\n{text}");
+            assert_answer(vec![], &State::Refused(left), outcome, &text);
         }
     }
 
