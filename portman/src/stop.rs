@@ -172,8 +172,10 @@ fn unknown(process: Process) -> impl FnOnce(io::Error) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use super::{stop_all, wait};
+    use super::{stop_all, stop_holding, wait};
+    use crate::owner;
     use crate::process::Process;
+    use std::collections::HashSet;
     use std::io::{BufRead, BufReader};
     use std::os::unix::process::ExitStatusExt;
     use std::process::{Child, Command, Stdio};
@@ -222,5 +224,35 @@ mod tests {
         assert!(process.is_alive().unwrap());
         drop(child.stdin.take());
         child.wait().unwrap();
+    }
+
+    #[test]
+    fn who_does_not_have_the_socket_any_more_is_left_alone() {
+        let (mut child, process) = shell("echo up; read wait");
+        let owner = owner::find(process.pid).unwrap().unwrap();
+        let stopped = stop_holding(&[&owner], &HashSet::from([0]), Duration::ZERO).unwrap();
+        assert!(stopped.is_empty() && process.is_alive().unwrap());
+        drop(child.stdin.take());
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn who_has_the_socket_is_stopped_and_a_later_process_of_its_pid_is_not() {
+        let (socket, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        let inodes = HashSet::from([crate::sys::inode(&theirs).unwrap()]);
+        let mut child = Command::new("sh")
+            .args(["-c", "read wait"])
+            .stdin(Stdio::from(std::os::fd::OwnedFd::from(theirs)))
+            .spawn()
+            .unwrap();
+        let now = owner::find(child.id()).unwrap().unwrap();
+        let mut before = now.clone();
+        before.process.started -= 1;
+        assert!(stop_holding(&[&before], &inodes, Duration::ZERO).unwrap().is_empty());
+        assert!(now.process.is_alive().unwrap());
+        let stopped = stop_holding(&[&now], &inodes, Duration::from_mins(1)).unwrap();
+        assert_eq!(stopped, [now]);
+        assert_eq!(child.wait().unwrap().signal(), Some(15));
+        drop(socket);
     }
 }

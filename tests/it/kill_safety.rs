@@ -8,6 +8,7 @@ use portman::port::Port;
 use portman::process::Process;
 use portman::safety::{Asker, Asking, Reason, Verdict};
 use portman::stop::{self, Freed, State};
+use tempfile::TempDir;
 use tests::{Ended, Running, Signal, Stage, not_run, own_network, rounds};
 
 use crate::{PROGRAMS, stage};
@@ -87,11 +88,11 @@ fn a_development_server_is_stopped_and_the_port_is_free() {
         assert!(ended.output.contains(text), "no {text}\n{}", ended.output);
     }
     assert_eq!(server.wait().code, 128 + 15, "it was asked, not killed");
-    drop(TcpListener::bind(ADDRESS).unwrap());
     let again = free(&stage, &["--json"]);
     let answer: serde_json::Value = serde_json::from_str(&again.output).unwrap();
     assert_eq!(answer["ports"][0]["outcome"], "was-free");
     assert_eq!(again.code, 0);
+    drop(TcpListener::bind(ADDRESS).unwrap());
 }
 
 #[test]
@@ -136,8 +137,10 @@ fn this_process_itself_is_never_stopped() {
     if !own_network("this_process_itself_is_never_stopped") {
         return;
     }
-    let _server = TcpListener::bind(ADDRESS).unwrap();
-    assert_eq!(refused(&free_by(Asking::ByNumber { force: true })), [&Reason::Ourselves]);
+    let stage = stage();
+    let mut service = stage.stranger(&["--listen", ADDRESS, "--free", "8000"]);
+    service.wait_for("it is this very command");
+    assert!(is_alive(&service));
 }
 
 #[test]
@@ -285,7 +288,7 @@ fn who_only_has_an_outgoing_connection_there_is_never_stopped() {
         return;
     }
     let stage = stage();
-    let _server = TcpListener::bind("127.0.0.1:9000").unwrap();
+    let _server = somebody(&stage, &["--listen", "127.0.0.1:9000"], "listening");
     let client = somebody(&stage, &["--connect", ADDRESS, "127.0.0.1:9000"], "connected");
     let why = "it does not listen there: a connection of its own uses the port";
     assert_never_stopped(&stage, &client, why, "wait until it has ended");
@@ -324,17 +327,26 @@ fn a_server_may_go_and_who_has_inherited_its_listener_is_told() {
     assert!(again.output.contains(why), "{}", again.output);
 }
 
+/// The scripted service under the name of a database.
+#[track_caller]
+fn database(stage: &Stage, address: &str) -> (TempDir, Running) {
+    // Another name of the same file: a copy could be busy, open in what another test is just starting.
+    let folder = tempfile::tempdir_in(PROGRAMS.target).unwrap();
+    let program = folder.path().join("redis-server");
+    std::fs::hard_link(PROGRAMS.fake_service, &program).unwrap();
+    let mut command = stage.command(&program.to_string_lossy());
+    let mut database = Running::start(command.args(["--listen", address]));
+    database.wait_for("listening");
+    (folder, database)
+}
+
 #[test]
 fn a_database_is_stopped_only_by_force() {
     if !own_network("a_database_is_stopped_only_by_force") {
         return;
     }
     let stage = stage();
-    let program = stage.path("redis-server");
-    std::fs::copy(PROGRAMS.fake_service, &program).unwrap();
-    let mut command = stage.command(&program.to_string_lossy());
-    let mut database = Running::start(command.args(["--listen", ADDRESS]));
-    database.wait_for("listening");
+    let (_folder, database) = database(&stage, ADDRESS);
     for flags in [&[][..], &["--now"]] {
         let ended = free(&stage, flags);
         assert_eq!(ended.code, 5, "{}", ended.output);
@@ -375,23 +387,32 @@ fn one_server_that_may_not_go_keeps_the_other_alive_too() {
     }
     let stage = stage();
     let server = server(&stage);
-    let _ours = TcpListener::bind("[::1]:8000").unwrap();
-    let freed = free_by(Asking::ByNumber { force: true });
+    let (_folder, database) = database(&stage, "[::1]:8000");
+    let freed = free_by(Asking::ByNumber { force: false });
     let State::Refused(left) = &freed.state else { panic!("{freed:?}") };
-    assert_eq!(left.len(), 2, "{left:?}");
-    assert!(is_alive(&server));
+    assert_eq!((left.len(), freed.stopped.len()), (2, 0), "{freed:?}");
+    assert!(is_alive(&server) && is_alive(&database));
 }
 
 #[test]
 fn a_later_process_of_the_same_pid_lives_on() {
+    // Each waits for its input, which never comes and never ends.
+    const START: &str = "exec 3<&0; for _ in $(seq $0); do cat <&3 & echo $!; done; echo all; wait";
     let stage = stage();
-    for round in 1..=rounds(1000) {
-        // Waits for its input, which never comes and never ends.
-        let innocent = Running::start_with_input(&mut stage.command("cat"));
-        let now = Process::find(innocent.pid()).unwrap().unwrap();
-        let before = Process { started: now.started - 1, ..now };
+    let rounds = rounds(1000);
+    let mut command = stage.command("sh");
+    let mut shell = Running::start_with_input(command.args(["-c", START, &rounds.to_string()]));
+    shell.wait_for("all");
+    let seen = shell.seen();
+    let pids = seen.lines().filter_map(|line| line.parse().ok());
+    let innocents: Vec<Process> = pids.map(|pid| Process::find(pid).unwrap().unwrap()).collect();
+    assert_eq!(innocents.len(), rounds);
+    for now in &innocents {
+        let before = Process { started: now.started - 1, ..*now };
         stop::stop_all(&[before], Duration::ZERO).unwrap();
-        assert!(now.is_alive().unwrap(), "round {round}");
+    }
+    for innocent in innocents {
+        assert!(innocent.is_alive().unwrap());
     }
 }
 

@@ -54,9 +54,12 @@ fn a_port_with_a_server_on_one_address_is_occupied_whichever_it_is() {
     if !own_network("a_port_with_a_server_on_one_address_is_occupied_whichever_it_is") {
         return;
     }
-    for address in ["127.0.0.1", "0.0.0.0", "::1", "::"] {
-        let server = TcpListener::bind((address, PORT)).unwrap();
-        let Status::Occupied(sockets) = check(port()) else { panic!("{address} is not seen") };
+    // A port each: for a moment, a process that another test is just starting has the last listener open too.
+    for (number, address) in (PORT..).zip(["127.0.0.1", "0.0.0.0", "::1", "::"]) {
+        let server = TcpListener::bind((address, number)).unwrap();
+        let Status::Occupied(sockets) = check(Port::new(number).unwrap()) else {
+            panic!("{address} is not seen")
+        };
         let found = occupants(&sockets).unwrap();
         assert_eq!(found[0].address, server.local_addr().unwrap());
         assert_eq!(found[0].owners[0].process.pid, std::process::id());

@@ -402,7 +402,8 @@ pub fn keep_edits(state: &Path, checkout: &Path) -> anyhow::Result<Vec<Restored>
 
 #[cfg(test)]
 mod tests {
-    use super::{Home, Session, recover, running};
+    use super::{Home, Session, VARIABLE, live, recover, running};
+    use portman::fs;
     use portman::port::Port;
     use std::path::Path;
 
@@ -426,6 +427,30 @@ mod tests {
         drop(session);
         assert!(running(state.path(), checkout).unwrap().is_none());
         assert!(Session::begin(state.path(), checkout).is_ok());
+    }
+
+    #[test]
+    fn the_runs_that_live_are_known_and_a_damaged_record_is_no_guess() {
+        let state = tempfile::tempdir().unwrap();
+        assert_eq!(live(state.path()).unwrap(), []);
+        let session = Session::begin(state.path(), Path::new("/some/checkout")).unwrap();
+        assert_eq!(live(state.path()).unwrap(), [], "it has started nothing yet");
+        session.record(Vec::new()).unwrap();
+        let found = live(state.path()).unwrap();
+        assert_eq!(found[0].launcher.pid, std::process::id());
+        assert_eq!(
+            (&found[0].mark, found[0].checkout.as_path()),
+            (&session.id, Path::new("/some/checkout"))
+        );
+        assert_eq!(found[0].variable, VARIABLE);
+
+        let record = Home::of(state.path(), Path::new("/some/checkout")).record();
+        let whole = fs::read(&record).unwrap();
+        fs::save(&record, "{").unwrap();
+        assert!(live(state.path()).is_err());
+        fs::save(&record, &whole).unwrap();
+        drop(session);
+        assert_eq!(live(state.path()).unwrap(), []);
     }
 
     #[test]

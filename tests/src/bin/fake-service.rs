@@ -11,6 +11,7 @@
 //! - `--connect FROM TO`: connects from one address to another;
 //! - `--become USER`: is this user, by number, from here on;
 //! - `--run PROGRAM ARGUMENTS… --`: runs it, then prints `it ended with CODE`;
+//! - `--free PORT`: asks portman itself to free the port by force, and prints why it was refused;
 //! - `--orphan PROGRAM ARGUMENTS… --`: starts it so that it is nobody's child, and does not wait;
 //! - `--child ARGUMENTS… --`: starts a fake service of its own and leaves it alone;
 //! - `--wait-for FILE`: goes on once the file is there;
@@ -27,6 +28,10 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::thread;
+use std::time::Duration;
+
+use portman::safety::{Asker, Asking};
+use portman::stop::{self, Freed, State};
 
 use rustix::net::{self, AddressFamily, SocketType, bind, socket};
 
@@ -68,6 +73,7 @@ fn main() -> ExitCode {
                 let status = program(&mut words).status().expect("it can be started");
                 println!("it ended with {}", status.code().expect("an exit code"));
             }
+            "--free" => free(&next()),
             "--orphan" => {
                 let orphan = program(&mut words);
                 let mut shell = Command::new("sh");
@@ -103,6 +109,16 @@ fn program(words: &mut impl Iterator<Item = String>) -> Command {
     let mut command = Command::new(&words[0]);
     command.args(&words[1..]);
     command
+}
+
+fn free(port: &str) {
+    let asker = Asker::new(Vec::new()).expect("we are known");
+    let asking = Asking::ByNumber { force: true };
+    let freed = stop::free(port.parse().expect("a port"), &asker, asking, Duration::ZERO);
+    let Ok(Freed { state: State::Refused(left), .. }) = &freed else { panic!("{freed:?}") };
+    for holder in left {
+        println!("{}", holder.why());
+    }
 }
 
 /// Open until we end.

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use portman::check::Activity;
 use portman::port::Port;
-use portman::process::Process;
 use portman::report::{OwnerReport, Word};
 use portman::safety::{Asker, Asking, Holder, Reason, Verdict, nature};
 use portman::stop::{self, Freed, State};
@@ -53,8 +53,13 @@ struct PortAnswer {
     outcome: Outcome,
     status: Word,
     reason: Option<String>,
+    /// The safe ways out.
+    hints: Vec<String>,
     stopped: Vec<Stopped>,
-    owners: Vec<Left>,
+    owners: Vec<OwnerReport>,
+    /// Who is left and why, one after the other.
+    #[serde(skip)]
+    left: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -92,14 +97,6 @@ struct Stopped {
     what: String,
 }
 
-/// A process that was not.
-#[derive(Serialize)]
-struct Left {
-    #[serde(flatten)]
-    owner: OwnerReport,
-    hint: Option<String>,
-}
-
 fn free_one(port: Port, asker: &Asker, asking: Asking<'_>, grace: Duration) -> PortAnswer {
     match stop::free(port, asker, asking, grace) {
         Ok(Freed { stopped, state }) => {
@@ -116,8 +113,10 @@ fn free_one(port: Port, asker: &Asker, asking: Asking<'_>, grace: Duration) -> P
             outcome: Outcome::Unknown,
             status: Word::Unknown,
             reason: Some(Failure::chain(&error)),
+            hints: Vec::new(),
             stopped: Vec::new(),
             owners: Vec::new(),
+            left: Vec::new(),
         },
     }
 }
@@ -132,47 +131,57 @@ fn answer(port: Port, stopped: Vec<Stopped>, state: &State) -> PortAnswer {
         State::Refused(left) => (Outcome::Refused, left.as_slice()),
         State::Held(left) => (Outcome::Held, left.as_slice()),
     };
-    let (status, reason) = match outcome {
-        Outcome::WasFree | Outcome::Freed => (Word::Available, None),
-        _ => (Word::Occupied, Some(reason(left))),
-    };
-    let owners = left.iter().filter_map(|holder| {
-        Some(Left { owner: OwnerReport::new(holder)?, hint: hint(holder, port) })
-    });
-    PortAnswer { port, outcome, status, reason, stopped, owners: owners.collect() }
+    let is_free = matches!(outcome, Outcome::WasFree | Outcome::Freed);
+    // Beside who listens, a hold is no news.
+    let listens = |holder: &&Holder| holder.activity == Activity::Listening;
+    let is_listened_on = left.iter().any(|holder| listens(&holder));
+    let blamed = || left.iter().filter(|holder| !is_listened_on || listens(holder));
+    let mut told: Vec<String> = blamed().map(sentence).collect();
+    if told.is_empty() && !is_free {
+        told.push("another stack: it holds the port for a service".to_owned());
+    }
+    let mut hints: Vec<String> = blamed().filter_map(|holder| hint(holder, port)).collect();
+    if outcome == Outcome::Held && left.iter().any(|holder| holder.verdict == Verdict::May) {
+        hints.push("something has started it anew: stop that first".to_owned());
+    }
+    hints.dedup();
+    PortAnswer {
+        port,
+        outcome,
+        status: if is_free { Word::Available } else { Word::Occupied },
+        reason: (!is_free).then(|| told.join("; ")),
+        hints,
+        stopped,
+        owners: left.iter().filter_map(OwnerReport::new).collect(),
+        left: told,
+    }
 }
 
 fn is_unknown(holder: &Holder) -> bool {
     matches!(holder.verdict, Verdict::MayNot(Reason::Unproven(_)))
 }
 
-/// Why a port is not free, somebody after somebody.
-fn reason(left: &[Holder]) -> String {
-    if left.is_empty() {
-        return "another stack holds it".to_owned();
-    }
-    let one = |holder: &Holder| match (&holder.owner, &holder.verdict) {
-        (Some(owner), Verdict::MayNot(reason)) => {
-            format!("{} (pid {}): {reason}", owner.name, owner.process.pid)
-        }
-        (Some(owner), Verdict::May) => {
-            format!("{} (pid {}) is on it now", owner.name, owner.process.pid)
-        }
-        (None, _) => format!("a process of user {}: {}", holder.user, holder.why()),
+/// Who is left on a port, and why.
+fn sentence(holder: &Holder) -> String {
+    let who = match &holder.owner {
+        Some(owner) => format!("{} (pid {})", owner.name, owner.process.pid),
+        None => format!("a process of user {}", holder.user),
     };
-    left.iter().map(one).collect::<Vec<_>>().join("; ")
+    match &holder.verdict {
+        Verdict::MayNot(reason) => format!("{who}: {reason}"),
+        Verdict::May => format!("{who}: it may be stopped"),
+    }
 }
 
-/// The safe way out where somebody may not be stopped.
 fn hint(holder: &Holder, port: Port) -> Option<String> {
-    match (&holder.verdict, &holder.owner) {
-        (Verdict::MayNot(reason), Some(owner)) => Some(way_out(reason, owner.process, port)),
-        _ => None,
+    match &holder.verdict {
+        Verdict::MayNot(reason) => Some(way_out(reason, port)),
+        Verdict::May => None,
     }
 }
 
 /// What to do instead where a process may not be stopped.
-pub fn way_out(reason: &Reason, process: Process, port: Port) -> String {
+pub fn way_out(reason: &Reason, port: Port) -> String {
     let elsewhere = format!("use another port: cargo xtask ports find --from {port}");
     match reason {
         Reason::System => elsewhere,
@@ -203,9 +212,7 @@ pub fn way_out(reason: &Reason, process: Process, port: Port) -> String {
         Reason::Database(_) => {
             format!("stop it by its own means, or: cargo xtask ports free {port} --force")
         }
-        Reason::NotDevelopment(_) => {
-            format!("stop it by its own means; if you know that it may go: kill {}", process.pid)
-        }
+        Reason::NotDevelopment(_) => format!("stop it by its own means, or {elsewhere}"),
         Reason::OtherFolder { .. } => {
             format!("if you know that it may go: cargo xtask ports free {port}")
         }
@@ -220,20 +227,161 @@ impl PortAnswer {
         for Stopped { pid, name, cmdline, what } in &self.stopped {
             text += &format!("{port}: stopped {name} (pid {pid}), {what}: {cmdline}\n");
         }
-        match (self.outcome, &self.reason) {
-            (Outcome::WasFree, _) => text += &format!("{port} was free already\n"),
-            (Outcome::Freed, _) => text += &format!("{port} is free now\n"),
-            (_, Some(reason)) if self.owners.is_empty() => {
-                text += &format!("{port} is not free: {reason}\n");
-            }
-            (Outcome::Held, _) => text += &format!("{port} is still held\n"),
-            _ => text += &format!("{port} is not free; nothing was stopped\n"),
+        text += &match (self.outcome, &self.reason) {
+            (Outcome::WasFree, _) => format!("{port} was free already\n"),
+            (Outcome::Freed, _) => format!("{port} is free now\n"),
+            (Outcome::Held, _) => format!("{port} is still held\n"),
+            (_, Some(reason)) if self.left.is_empty() => format!("{port}: {reason}\n"),
+            _ => format!("{port} is not free; nothing was stopped\n"),
+        };
+        for left in &self.left {
+            text += &format!("{port}: left {left}\n");
         }
-        for Left { owner, hint } in &self.owners {
-            let OwnerReport { pid, name, why, .. } = owner;
-            text += &format!("{port}: left {name} (pid {pid}): {why}\n");
-            text += &hint.as_ref().map(|hint| format!("hint: {hint}\n")).unwrap_or_default();
+        for hint in &self.hints {
+            text += &format!("hint: {hint}\n");
         }
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use portman::check::Activity;
+    use portman::owner::Owner;
+    use portman::port::Port;
+    use portman::process::Process;
+    use portman::safety::{Holder, Reason, Verdict};
+    use portman::stop::State;
+
+    use super::{Outcome, Stopped, answer, way_out};
+
+    fn port() -> Port {
+        Port::new(8000).unwrap()
+    }
+
+    fn holder(pid: Option<u32>, verdict: Verdict) -> Holder {
+        let owner = pid.map(|pid| Owner {
+            process: Process { pid, started: 1 },
+            name: "node".to_owned(),
+            cmdline: "node server.js".to_owned(),
+            user: Some("ann".to_owned()),
+            uid: Some(1000),
+            started: 0,
+            program: Some("/usr/bin/node".into()),
+            dir: None,
+            unit: None,
+        });
+        let addresses = vec!["127.0.0.1:8000".parse().unwrap()];
+        let user = if owner.is_some() { "ann" } else { "bob" }.to_owned();
+        Holder { owner, user, activity: Activity::Listening, addresses, verdict }
+    }
+
+    fn stopped() -> Vec<Stopped> {
+        vec![Stopped {
+            pid: 7,
+            name: "node".to_owned(),
+            cmdline: "node server.js".to_owned(),
+            what: "a development server".to_owned(),
+        }]
+    }
+
+    #[track_caller]
+    fn assert_answer(
+        stopped: Vec<Stopped>,
+        state: &State,
+        (outcome, code): (Outcome, u8),
+        text: &str,
+    ) {
+        let answer = answer(port(), stopped, state);
+        assert_eq!((answer.outcome, answer.outcome.code()), (outcome, code), "{text}");
+        assert_eq!(answer.text(), text);
+    }
+
+    #[test]
+    fn what_was_stopped_is_told_and_what_is_left() {
+        const STOPPED: &str = "8000: stopped node (pid 7), a development server: node server.js\n";
+        let held = (Outcome::Held, 3);
+        assert_answer(vec![], &State::Free, (Outcome::WasFree, 0), "8000 was free already\n");
+        let text = STOPPED.to_owned() + "8000 is free now\n";
+        assert_answer(stopped(), &State::Free, (Outcome::Freed, 0), &text);
+        let heir = Verdict::MayNot(Reason::NotDevelopment("tail".to_owned()));
+        let text = STOPPED.to_owned()
+            + "8000 is still held\n\
+               8000: left node (pid 9): `tail` is no development server\n\
+               hint: stop it by its own means, or use another port: cargo xtask ports find --from 8000\n";
+        assert_answer(stopped(), &State::Held(vec![holder(Some(9), heir)]), held, &text);
+        let text = STOPPED.to_owned()
+            + "8000 is still held\n\
+               8000: left node (pid 9): it may be stopped\n\
+               hint: something has started it anew: stop that first\n";
+        assert_answer(stopped(), &State::Held(vec![holder(Some(9), Verdict::May)]), held, &text);
+    }
+
+    #[test]
+    fn a_refusal_names_everybody_and_what_to_do() {
+        let not = |reason| Verdict::MayNot(reason);
+        let database = not(Reason::Database("postgres".to_owned()));
+        let unproven = not(Reason::Unproven("whose it is".to_owned()));
+        let unseen = not(Reason::AnotherUser("bob".to_owned()));
+        let refused = (Outcome::Refused, 5);
+        for (left, outcome, text) in [
+            (
+                vec![holder(Some(8), Verdict::May), holder(Some(7), database)],
+                refused,
+                "8000: left node (pid 8): it may be stopped\n\
+                 8000: left node (pid 7): `postgres` is a database\n\
+                 hint: stop it by its own means, or: cargo xtask ports free 8000 --force\n",
+            ),
+            (
+                vec![holder(Some(7), unproven)],
+                (Outcome::Unknown, 3),
+                "8000: left node (pid 7): it is not known whose it is\n\
+                 hint: see what is on it: cargo xtask ports who 8000\n",
+            ),
+            (
+                vec![holder(None, unseen)],
+                refused,
+                "8000: left a process of user bob: it belongs to user bob\n\
+                 hint: ask bob to stop it, or use another port: cargo xtask ports find --from 8000\n",
+            ),
+            (vec![], refused, "8000: left another stack: it holds the port for a service\n"),
+        ] {
+            let text = format!("8000 is not free; nothing was stopped\n{text}");
+            assert_answer(vec![], &State::Refused(left), outcome, &text);
+        }
+    }
+
+    #[test]
+    fn every_refusal_has_a_way_out() {
+        let (find, text) = ("cargo xtask ports find --from 8000", str::to_owned);
+        let live = || Reason::Live {
+            launcher: Process { pid: 50, started: 1 },
+            checkout: PathBuf::from("/app"),
+        };
+        let other = || Reason::OtherFolder { dir: None, checkout: PathBuf::from("/app") };
+        for (reason, expected) in [
+            (Reason::System, find),
+            (Reason::Ourselves, "end it yourself"),
+            (Reason::Ancestor, "end it yourself"),
+            (Reason::TerminalLeader, "end it yourself"),
+            (Reason::AnotherUser(text("bob")), "ask bob to stop it"),
+            (Reason::Container(text("docker web")), "docker stop web"),
+            (Reason::Container(text("podman 3f2a")), "podman stop 3f2a"),
+            (Reason::Container(text("lxc web")), "stop the container"),
+            (Reason::Apart, "docker ps"),
+            (Reason::Relay(text("docker-proxy")), "docker ps --filter publish=8000"),
+            (live(), "kill -INT 50"),
+            (Reason::Unproven(text("whose it is")), "cargo xtask ports who 8000"),
+            (Reason::Service(text("a.service")), "systemctl --user stop a.service"),
+            (Reason::NoListener(Activity::Bound), find),
+            (Reason::Database(text("postgres")), "cargo xtask ports free 8000 --force"),
+            (Reason::NotDevelopment(text("nginx")), find),
+            (other(), "cargo xtask ports free 8000"),
+        ] {
+            let told = way_out(&reason, port());
+            assert!(told.contains(expected), "{reason:?}: {told}");
+        }
     }
 }
