@@ -219,6 +219,26 @@ fn names_that_cannot_be_meant_reserve_nothing() {
 }
 
 #[test]
+fn where_no_port_may_be_given_that_is_said_once() {
+    if !own_network("where_no_port_may_be_given_that_is_said_once") {
+        return;
+    }
+    let stage = stage();
+    let setting =
+        std::fs::File::options().write(true).open("/proc/sys/net/ipv4/ip_local_port_range");
+    setting.unwrap().write_all(b"1024 65535").unwrap();
+    for arguments in [&["ports", "reserve", "api"][..], &["ports", "reserve", "api", "--", "true"]]
+    {
+        let ended = stage.run(arguments);
+        assert_eq!(ended.code, 3, "{}", ended.output);
+        let told = "error: no free port for `api`: tried none, since no candidate is a port that may be given\nhint: ";
+        assert!(ended.output.starts_with(told), "{}", ended.output);
+        assert_eq!(ended.output.lines().count(), 2, "{}", ended.output);
+    }
+    assert_eq!(records(&stage), 0);
+}
+
+#[test]
 fn what_is_reserved_stays_until_it_is_released() {
     if !own_network("what_is_reserved_stays_until_it_is_released") {
         return;

@@ -183,7 +183,7 @@ pub(super) fn take(requests: &[Request], ui: &mut Ui) -> anyhow::Result<Vec<Allo
     }
     let allocations = match allocate::reserve(requests, &allocate::dynamic_pool()?) {
         Err(error @ Error::NoPort { .. }) => {
-            let hint = "see who has them: cargo xtask ports who PORT";
+            let hint = "ask for one by its number, as in api:8000, or give some up: cargo xtask ports release --all";
             return Err(Failure::new(Kind::Port, error.to_string(), hint).into());
         }
         reserved => reserved?,
