@@ -424,9 +424,11 @@ fn a_holder_whose_ports_were_never_told_ends() {
     assert_eq!(held, "{\"ports\":[[\"api\",8000]],\"until\":null}\n");
     assert_held(8000);
     assert_eq!(records(&stage), 1);
+    let process = Process::find(holder.id()).unwrap().unwrap();
     // The command that asked for it was killed.
     drop(input);
-    assert!(holder.wait().unwrap().success());
+    stop::wait(process, Some(PATIENCE)).unwrap();
+    assert!(holder.try_wait().unwrap().is_some_and(|status| status.success()));
     assert_free(8000);
     assert_eq!(records(&stage), 0);
 }
