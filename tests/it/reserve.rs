@@ -48,12 +48,17 @@ fn assert_free(port: u16) {
 /// What `reserve --format json` says. On return the ports are held.
 #[track_caller]
 fn reserved(stage: &Stage, arguments: &[&str]) -> Value {
-    let mut command = stage.command(PROGRAMS.xtask);
-    let command = command.args(["ports", "reserve", "--format", "json"]).args(arguments);
-    let output = command.output().unwrap();
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{told}");
-    serde_json::from_slice(&output.stdout).unwrap()
+    let words = ["ports", "reserve", "--format", "json"].iter().chain(arguments).copied();
+    answer(stage.xtask(&words.collect::<Vec<_>>()))
+}
+
+/// The answer of one that was started with `--format json`.
+#[track_caller]
+fn answer(reserve: Running) -> Value {
+    let ended = reserve.wait();
+    assert_eq!(ended.code, 0, "{}", ended.output);
+    let object = ended.output.lines().find(|line| line.starts_with('{'));
+    serde_json::from_str(object.unwrap()).unwrap()
 }
 
 fn ports(reserved: &Value) -> Vec<u16> {
@@ -313,7 +318,7 @@ fn every_format_says_the_ports_and_nothing_else() {
     let stage = stage();
     let output = |format: &str| {
         let mut command = stage.command(PROGRAMS.xtask);
-        command.args(["ports", "reserve", "api", "my-web:8000", "--format", format]);
+        command.args(["ports", "reserve", "api", "my-web:8000", "--ttl", "1m", "--format", format]);
         let output = command.env("GITHUB_ENV", stage.path("github")).output().unwrap();
         assert!(output.status.success());
         [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap())
@@ -386,8 +391,7 @@ fn a_holder_has_nothing_of_the_command_that_started_it() {
     let mut command = stage.command("sh");
     command.args(["-c", "exec 9> \"$1\"; \"$0\" ports reserve api --format json"]);
     command.args([Path::new(PROGRAMS.xtask), &locked]).env("XTASK_SESSION", "outer");
-    let output = command.output().unwrap();
-    let holder = holder(&serde_json::from_slice(&output.stdout).unwrap());
+    let holder = holder(&answer(Running::start(&mut command)));
     let link =
         |name: &str| std::fs::read_link(format!("/proc/{}/{name}", holder.pid)).unwrap_or_default();
     for stream in ["fd/0", "fd/1", "fd/2"] {
