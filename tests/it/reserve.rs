@@ -48,12 +48,17 @@ fn assert_free(port: u16) {
 /// What `reserve --format json` says. On return the ports are held.
 #[track_caller]
 fn reserved(stage: &Stage, arguments: &[&str]) -> Value {
-    let mut command = stage.command(PROGRAMS.xtask);
-    let command = command.args(["ports", "reserve", "--format", "json"]).args(arguments);
-    let output = command.output().unwrap();
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{told}");
-    serde_json::from_slice(&output.stdout).unwrap()
+    let words = ["ports", "reserve", "--format", "json"].iter().chain(arguments).copied();
+    answer(stage.xtask(&words.collect::<Vec<_>>()))
+}
+
+/// The answer of one that was started with `--format json`.
+#[track_caller]
+fn answer(reserve: Running) -> Value {
+    let ended = reserve.wait();
+    assert_eq!(ended.code, 0, "{}", ended.output);
+    let object = ended.output.lines().find(|line| line.starts_with('{'));
+    serde_json::from_str(object.unwrap()).unwrap()
 }
 
 fn ports(reserved: &Value) -> Vec<u16> {
@@ -219,6 +224,26 @@ fn names_that_cannot_be_meant_reserve_nothing() {
 }
 
 #[test]
+fn where_no_port_may_be_given_that_is_said_once() {
+    if !own_network("where_no_port_may_be_given_that_is_said_once") {
+        return;
+    }
+    let stage = stage();
+    let setting =
+        std::fs::File::options().write(true).open("/proc/sys/net/ipv4/ip_local_port_range");
+    setting.unwrap().write_all(b"1024 65535").unwrap();
+    for arguments in [&["ports", "reserve", "api"][..], &["ports", "reserve", "api", "--", "true"]]
+    {
+        let ended = stage.run(arguments);
+        assert_eq!(ended.code, 3, "{}", ended.output);
+        let told = "error: no free port for `api`: tried none, since no candidate is a port that may be given\nhint: ";
+        assert!(ended.output.starts_with(told), "{}", ended.output);
+        assert_eq!(ended.output.lines().count(), 2, "{}", ended.output);
+    }
+    assert_eq!(records(&stage), 0);
+}
+
+#[test]
 fn what_is_reserved_stays_until_it_is_released() {
     if !own_network("what_is_reserved_stays_until_it_is_released") {
         return;
@@ -293,7 +318,7 @@ fn every_format_says_the_ports_and_nothing_else() {
     let stage = stage();
     let output = |format: &str| {
         let mut command = stage.command(PROGRAMS.xtask);
-        command.args(["ports", "reserve", "api", "my-web:8000", "--format", format]);
+        command.args(["ports", "reserve", "api", "my-web:8000", "--ttl", "1m", "--format", format]);
         let output = command.env("GITHUB_ENV", stage.path("github")).output().unwrap();
         assert!(output.status.success());
         [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap())
@@ -362,10 +387,11 @@ fn a_holder_has_nothing_of_the_command_that_started_it() {
         return;
     }
     let stage = stage();
-    let mut command = stage.command(PROGRAMS.xtask);
-    command.args(["ports", "reserve", "api", "--format", "json"]).env("XTASK_SESSION", "outer");
-    let output = command.output().unwrap();
-    let holder = holder(&serde_json::from_slice(&output.stdout).unwrap());
+    let locked = stage.path("locked");
+    let mut command = stage.command("sh");
+    command.args(["-c", "exec 9> \"$1\"; \"$0\" ports reserve api --format json"]);
+    command.args([Path::new(PROGRAMS.xtask), &locked]).env("XTASK_SESSION", "outer");
+    let holder = holder(&answer(Running::start(&mut command)));
     let link =
         |name: &str| std::fs::read_link(format!("/proc/{}/{name}", holder.pid)).unwrap_or_default();
     for stream in ["fd/0", "fd/1", "fd/2"] {
@@ -373,6 +399,9 @@ fn a_holder_has_nothing_of_the_command_that_started_it() {
         eventually("it lets go", || (link(stream) == Path::new("/dev/null")).then_some(()));
     }
     assert_eq!(link("cwd"), Path::new("/"));
+    let open = portman::fs::entries(Path::new(&format!("/proc/{}/fd", holder.pid))).unwrap();
+    let open: Vec<_> = open.iter().filter_map(|one| std::fs::read_link(one).ok()).collect();
+    assert!(open.len() > 4 && !open.contains(&locked), "{open:?}");
     assert!(!is_marked(holder.pid, "XTASK_SESSION", "outer"), "or the outer stack would stop it");
     let pid = Pid::from_raw(i32::try_from(holder.pid).unwrap());
     assert_eq!(getsid(pid).ok(), pid, "no terminal reaches it");
@@ -399,9 +428,11 @@ fn a_holder_whose_ports_were_never_told_ends() {
     assert_eq!(held, "{\"ports\":[[\"api\",8000]],\"until\":null}\n");
     assert_held(8000);
     assert_eq!(records(&stage), 1);
+    let process = Process::find(holder.id()).unwrap().unwrap();
     // The command that asked for it was killed.
     drop(input);
-    assert!(holder.wait().unwrap().success());
+    stop::wait(process, Some(PATIENCE)).unwrap();
+    assert!(holder.try_wait().unwrap().is_some_and(|status| status.success()));
     assert_free(8000);
     assert_eq!(records(&stage), 0);
 }
@@ -478,6 +509,8 @@ fn assert_can_be_had(stage: &Stage) {
         (ports(&reserved(stage, &["api:8000"])) == [8000]).then_some(())
     });
     assert_eq!(stage.run(&["ports", "release", "api"]).code, 0);
+    // One that had only just been started may come late.
+    eventually("no holder is left", || stage.left_processes().is_empty().then_some(()));
     assert!(matches!(look(Port::new(8000).unwrap()), Status::Available(())));
     assert_eq!(records(stage), 0);
 }

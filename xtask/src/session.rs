@@ -435,7 +435,7 @@ mod tests {
         assert_eq!(live(state.path()).unwrap(), []);
         let session = Session::begin(state.path(), Path::new("/some/checkout")).unwrap();
         assert_eq!(live(state.path()).unwrap(), [], "it has started nothing yet");
-        session.record(Vec::new()).unwrap();
+        session.record(Vec::new(), Vec::new()).unwrap();
         let found = live(state.path()).unwrap();
         assert_eq!(found[0].launcher.pid, std::process::id());
         assert_eq!(

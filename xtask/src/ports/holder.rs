@@ -24,6 +24,8 @@ use crate::marks::{SERVICE_VARIABLE, VARIABLE};
 use crate::sys;
 use crate::ui::Ui;
 
+const KILLED: &str = "the process that was to keep the ports was killed";
+
 /// What a holder is to keep.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Wanted {
@@ -69,7 +71,7 @@ impl Holder {
             .spawn()
             .context("failed to start the process that keeps the ports")?;
         let mut input = process.stdin.take().context("it was started with an input")?;
-        writeln!(input, "{}", serde_json::to_string(wanted)?)?;
+        writeln!(input, "{}", serde_json::to_string(wanted)?).context(KILLED)?;
         Ok(Self { process, input })
     }
 
@@ -87,12 +89,12 @@ impl Holder {
     /// The exit code of one that has failed.
     pub(super) fn exit_code(mut self) -> anyhow::Result<u8> {
         let code = self.process.wait()?.code().and_then(|code| u8::try_from(code).ok());
-        code.filter(|code| *code != 0).context("the process that keeps the ports was killed")
+        code.filter(|code| *code != 0).context(KILLED)
     }
 
     /// The ports were told: from now on it goes its own way.
     pub(super) fn keep(mut self) -> anyhow::Result<()> {
-        writeln!(self.input, "\"kept\"").context("the process that keeps the ports was killed")
+        writeln!(self.input, "\"kept\"").context(KILLED)
     }
 }
 
@@ -101,6 +103,8 @@ impl Holder {
 /// # Errors
 /// When the ports cannot be had.
 pub fn hold(ui: &mut Ui) -> anyhow::Result<()> {
+    // A lock of a script, or an end of a pipe that somebody reads to its end. Where it cannot be asked for it stays.
+    sys::close_inherited().ok();
     sys::own_session()?;
     let mut input = BufReader::new(std::io::stdin());
     let Some(wanted) = line::<Wanted>(&mut input)? else { return Ok(()) };

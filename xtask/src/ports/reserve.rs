@@ -179,7 +179,7 @@ pub(super) fn take(requests: &[Request], ui: &mut Ui) -> anyhow::Result<Vec<Allo
         match error.downcast_ref() {
             // There is no dev.toml whose ranges could be widened.
             Some(Error::NoPort { .. }) => {
-                let hint = "see who has them: cargo xtask ports who PORT";
+                let hint = "ask for one by its number, as in api:8000, or give some up: cargo xtask ports release --all";
                 Failure::new(Kind::Port, error.to_string(), hint).into()
             }
             _ => error,

@@ -7,6 +7,7 @@
 //! - `outlive_interrupts()`: Ctrl-C ends what we start, and not us.
 //! - `number(request)`: the signal by which one asks for it.
 //! - `own_session()`: no terminal reaches this process any more. `drop_outputs()`: it reads and writes nothing any more.
+//! - `close_inherited()`: as the first thing of a process, closes what its starter left open beside the standard streams.
 
 use std::fmt;
 
@@ -14,7 +15,7 @@ use std::fmt;
 mod unix;
 #[cfg(unix)]
 pub(crate) use unix::{
-    drop_outputs, exit_signal, group_is_empty, kill_group, number, on_termination,
+    close_inherited, drop_outputs, exit_signal, group_is_empty, kill_group, number, on_termination,
     outlive_interrupts, own_group, own_session, signal_group,
 };
 

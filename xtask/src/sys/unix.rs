@@ -1,8 +1,11 @@
 //! Linux and macOS: process groups and signals.
 
-#![expect(unsafe_code, reason = "asking whether a signal is ignored has no safe wrapper")]
+#![expect(
+    unsafe_code,
+    reason = "asking whether a signal is ignored, and closing what others opened, have no safe wrapper"
+)]
 
-use std::fs::File;
+use std::fs::{File, read_dir};
 use std::io;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitStatus};
@@ -97,6 +100,17 @@ pub(crate) fn number(request: Request) -> i32 {
 
 pub(crate) fn own_session() -> io::Result<()> {
     Ok(setsid().map(drop)?)
+}
+
+pub(crate) fn close_inherited() -> io::Result<()> {
+    let numbers = read_dir("/dev/fd")?.flatten();
+    let numbers = numbers.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    let inherited: Vec<i32> = numbers.filter(|number| *number > 2).collect();
+    for number in inherited {
+        // SAFETY: nothing of this program is open yet but the list, which is closed by now: nobody owns this number.
+        unsafe { libc::close(number) };
+    }
+    Ok(())
 }
 
 pub(crate) fn drop_outputs() -> io::Result<()> {
