@@ -14,7 +14,7 @@ use portman::check::{Hold, Status, check, listeners, look};
 use portman::port::Port;
 use rustix::net::sockopt::{set_socket_reuseaddr, set_socket_reuseport};
 use tests::sockets::{ADDRESSES, Reuse, Taken, Targets, Way, bound};
-use tests::{Stage, ephemeral_range, eventually, own_network, rounds, tell};
+use tests::{Stage, ephemeral_range, eventually, own_network, own_process, rounds, tell};
 
 use crate::stage;
 
@@ -93,7 +93,7 @@ const HELD: [u16; 4] = [33000, 33001, 33005, 33006];
 
 #[test]
 fn no_way_to_be_given_a_port_gives_a_held_one() {
-    if !own_network("no_way_to_be_given_a_port_gives_a_held_one") {
+    if !own_process("no_way_to_be_given_a_port_gives_a_held_one") {
         return;
     }
     ephemeral_range(EIGHT);
@@ -114,7 +114,7 @@ fn no_way_to_be_given_a_port_gives_a_held_one() {
 
 #[test]
 fn a_hold_of_one_family_would_be_caught() {
-    if !own_network("a_hold_of_one_family_would_be_caught") {
+    if !own_process("a_hold_of_one_family_would_be_caught") {
         return;
     }
     ephemeral_range(EIGHT);
@@ -152,7 +152,7 @@ const LOOKED_AT: u16 = 8000;
 #[test]
 fn looking_disturbs_no_server_that_starts() {
     let test = "looking_disturbs_no_server_that_starts";
-    if !own_network(test) {
+    if !own_process(test) {
         return;
     }
     let starts = rounds(2000);

@@ -6,6 +6,8 @@
 mod dev;
 /// What a hold keeps away.
 mod hold;
+/// Which servers listen over a hold.
+mod matrix;
 /// Golden files: `before`, `edits`, `after`.
 mod patch;
 /// Holds and owners on the real system.
