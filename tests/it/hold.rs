@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use portman::check::{Hold, Status, check, listeners, look};
 use portman::port::Port;
+use rustix::net::listen;
 use rustix::net::sockopt::{set_socket_reuseaddr, set_socket_reuseport};
 use tests::sockets::{ADDRESSES, Reuse, Taken, Targets, Way, bound};
 use tests::{Stage, ephemeral_range, eventually, own_network, own_process, rounds, tell};
@@ -147,6 +148,23 @@ fn given(targets: &Targets, way: Way) -> BTreeSet<u16> {
     }
 }
 
+#[test]
+fn a_server_that_shares_in_any_way_listens_over_a_hold() {
+    if !own_process("a_server_that_shares_in_any_way_listens_over_a_hold") {
+        return;
+    }
+    let _hold = held(LOOKED_AT);
+    for address in ADDRESSES {
+        for (reuse, can_listen) in
+            [(Reuse::None, false), (Reuse::Address, true), (Reuse::Port, true), (Reuse::Both, true)]
+        {
+            let server = bound(SocketAddr::new(address, LOOKED_AT), reuse);
+            let listens = server.and_then(|server| Ok(listen(&server, 1)?));
+            assert_eq!(listens.is_ok(), can_listen, "{address} {reuse:?}: {listens:?}");
+        }
+    }
+}
+
 const LOOKED_AT: u16 = 8000;
 
 #[test]
@@ -240,11 +258,14 @@ fn a_port_in_the_ephemeral_range_is_never_taken_for_ready() {
     }
     ephemeral_range(EIGHT);
     let polled = EIGHT.start() + 2;
+    let connects = || TcpStream::connect((ADDRESSES[0], polled)).ok();
+    let hold = held(polled);
     for _poll in 0..rounds(100_000) {
         assert!(listeners(port(polled)).unwrap().is_empty());
+        assert!(connects().is_none());
     }
-    // What is not asked so connects to itself sooner or later: the system gives the client the very port it looks for.
-    let connects = || TcpStream::connect((ADDRESSES[0], polled)).ok();
+    drop(hold);
+    // Without a hold a connection is one to itself sooner or later: the client is given the very port it looks for.
     let own = eventually("a connection to oneself", || (0..1000).find_map(|_| connects()));
     assert_eq!(own.local_addr().unwrap(), own.peer_addr().unwrap());
 }
