@@ -12,9 +12,10 @@ use std::time::Duration;
 
 use portman::check::{Hold, Status, check, listeners, look};
 use portman::port::Port;
+use rustix::net::listen;
 use rustix::net::sockopt::{set_socket_reuseaddr, set_socket_reuseport};
 use tests::sockets::{ADDRESSES, Reuse, Taken, Targets, Way, bound};
-use tests::{Stage, ephemeral_range, eventually, own_network, rounds, tell};
+use tests::{Stage, ephemeral_range, eventually, own_network, own_process, rounds, tell};
 
 use crate::stage;
 
@@ -93,7 +94,7 @@ const HELD: [u16; 4] = [33000, 33001, 33005, 33006];
 
 #[test]
 fn no_way_to_be_given_a_port_gives_a_held_one() {
-    if !own_network("no_way_to_be_given_a_port_gives_a_held_one") {
+    if !own_process("no_way_to_be_given_a_port_gives_a_held_one") {
         return;
     }
     ephemeral_range(EIGHT);
@@ -114,7 +115,7 @@ fn no_way_to_be_given_a_port_gives_a_held_one() {
 
 #[test]
 fn a_hold_of_one_family_would_be_caught() {
-    if !own_network("a_hold_of_one_family_would_be_caught") {
+    if !own_process("a_hold_of_one_family_would_be_caught") {
         return;
     }
     ephemeral_range(EIGHT);
@@ -147,12 +148,29 @@ fn given(targets: &Targets, way: Way) -> BTreeSet<u16> {
     }
 }
 
+#[test]
+fn a_server_that_shares_in_any_way_listens_over_a_hold() {
+    if !own_process("a_server_that_shares_in_any_way_listens_over_a_hold") {
+        return;
+    }
+    let _hold = held(LOOKED_AT);
+    for address in ADDRESSES {
+        for (reuse, can_listen) in
+            [(Reuse::None, false), (Reuse::Address, true), (Reuse::Port, true), (Reuse::Both, true)]
+        {
+            let server = bound(SocketAddr::new(address, LOOKED_AT), reuse);
+            let listens = server.and_then(|server| Ok(listen(&server, 1)?));
+            assert_eq!(listens.is_ok(), can_listen, "{address} {reuse:?}: {listens:?}");
+        }
+    }
+}
+
 const LOOKED_AT: u16 = 8000;
 
 #[test]
 fn looking_disturbs_no_server_that_starts() {
     let test = "looking_disturbs_no_server_that_starts";
-    if !own_network(test) {
+    if !own_process(test) {
         return;
     }
     let starts = rounds(2000);
@@ -240,11 +258,14 @@ fn a_port_in_the_ephemeral_range_is_never_taken_for_ready() {
     }
     ephemeral_range(EIGHT);
     let polled = EIGHT.start() + 2;
+    let connects = || TcpStream::connect((ADDRESSES[0], polled)).ok();
+    let hold = held(polled);
     for _poll in 0..rounds(100_000) {
         assert!(listeners(port(polled)).unwrap().is_empty());
+        assert!(connects().is_none());
     }
-    // What is not asked so connects to itself sooner or later: the system gives the client the very port it looks for.
-    let connects = || TcpStream::connect((ADDRESSES[0], polled)).ok();
+    drop(hold);
+    // Without a hold a connection is one to itself sooner or later: the client is given the very port it looks for.
     let own = eventually("a connection to oneself", || (0..1000).find_map(|_| connects()));
     assert_eq!(own.local_addr().unwrap(), own.peer_addr().unwrap());
 }

@@ -12,6 +12,8 @@ mod hold;
 mod kill_safety;
 /// What checkouts had last, and ports for whoever wants any.
 mod leases;
+/// Which servers listen over a hold.
+mod matrix;
 /// Golden files: `before`, `edits`, `after`.
 mod patch;
 /// Holds and owners on the real system.

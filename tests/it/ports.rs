@@ -8,7 +8,7 @@ use portman::owner::occupants;
 use portman::port::Port;
 use portman::report::{OwnerReport, Word};
 use portman::safety::{Asker, Asking};
-use tests::own_network;
+use tests::{own_network, own_process};
 
 const PORT: u16 = 8000;
 
@@ -31,7 +31,7 @@ fn held() -> Hold {
 
 #[test]
 fn a_held_port_can_be_listened_on_and_not_be_held_again() {
-    if !own_network("a_held_port_can_be_listened_on_and_not_be_held_again") {
+    if !own_process("a_held_port_can_be_listened_on_and_not_be_held_again") {
         return;
     }
     let hold = held();
@@ -51,7 +51,7 @@ fn a_held_port_can_be_listened_on_and_not_be_held_again() {
 
 #[test]
 fn a_port_with_a_server_on_one_address_is_occupied_whichever_it_is() {
-    if !own_network("a_port_with_a_server_on_one_address_is_occupied_whichever_it_is") {
+    if !own_process("a_port_with_a_server_on_one_address_is_occupied_whichever_it_is") {
         return;
     }
     // A port each: for a moment, a process that another test is just starting has the last listener open too.
@@ -115,7 +115,7 @@ fn an_outgoing_connection_occupies_its_port_and_is_named_as_that() {
 
 #[test]
 fn a_port_with_only_ended_connections_is_available_to_one_hold() {
-    if !own_network("a_port_with_only_ended_connections_is_available_to_one_hold") {
+    if !own_process("a_port_with_only_ended_connections_is_available_to_one_hold") {
         return;
     }
     let server = TcpListener::bind(("127.0.0.1", PORT)).unwrap();

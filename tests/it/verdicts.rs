@@ -7,7 +7,9 @@ use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use portman::check::{Activity, Block, Status, check, look};
 use portman::port::Port;
 use tests::sockets::{ADDRESSES, Reuse, bound};
-use tests::{as_another_user, own_network};
+use tests::{Running, as_another_user, is_installed, own_process, tell};
+
+use crate::stage;
 
 /// What is said of a port, without what comes with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,7 +134,7 @@ fn verdicts(port: u16) -> [Verdict; 2] {
 
 #[test]
 fn every_state_of_a_port_is_told_the_same_to_everybody() {
-    if !own_network("every_state_of_a_port_is_told_the_same_to_everybody") {
+    if !own_process("every_state_of_a_port_is_told_the_same_to_everybody") {
         return;
     }
     let mut wrong = Vec::new();
@@ -156,7 +158,7 @@ fn every_state_of_a_port_is_told_the_same_to_everybody() {
 
 #[test]
 fn a_low_port_is_blocked_for_who_may_not_have_it() {
-    if !own_network("a_low_port_is_blocked_for_who_may_not_have_it") {
+    if !own_process("a_low_port_is_blocked_for_who_may_not_have_it") {
         return;
     }
     for build in [(|_| Box::new(())) as Build, |port| ended_accepted(V4, port)] {
@@ -168,4 +170,25 @@ fn a_low_port_is_blocked_for_who_may_not_have_it() {
     let _server = listening(V4, 80);
     let occupied = Verdict::Occupied(vec![Activity::Listening]);
     assert_eq!(as_another_user(|| verdicts(80)), [occupied.clone(), occupied]);
+}
+
+/// The rules of a firewall may lead connections elsewhere before any socket is asked, as those of containers do. A server
+/// can start on such a port all the same, and only root may read the rules: that nobody has the port is all that is told.
+#[test]
+fn a_port_whose_connections_are_led_elsewhere_is_told_as_nobodys() {
+    let test = "a_port_whose_connections_are_led_elsewhere_is_told_as_nobodys";
+    if !is_installed("nft") {
+        tell(&format!("{test}: left out, nft is absent here\n"));
+        return;
+    }
+    if !own_process(test) {
+        return;
+    }
+    let rules = "add table ip t; add chain ip t c { type nat hook output priority -100; }; \
+                 add rule ip t c tcp dport 8000 redirect to :9000";
+    let ended = Running::start(stage().command("nft").arg(rules)).wait();
+    assert_eq!(ended.code, 0, "{}", ended.output);
+    let _elsewhere = listening(V4, 9000);
+    assert!(TcpStream::connect((V4, 8000)).is_ok(), "it is led to 9000");
+    assert_eq!(verdicts(8000), [Verdict::Available, Verdict::Available]);
 }

@@ -15,7 +15,7 @@ use std::path::Path;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-pub use network::{bound, connected, ephemeral_range, own_network, share};
+pub use network::{bound, connected, ephemeral_range, own_network, own_process, share};
 pub use process::{Ended, Running, Signal, become_user, ignore_term};
 pub use stage::{Programs, Stage};
 pub use template::{Browser, chromium, copy_folder, template};

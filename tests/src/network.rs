@@ -18,6 +18,8 @@ use crate::not_run;
 
 /// Set in a process that was started in a network of its own.
 const INSIDE: &str = "TESTS_OWN_NETWORK";
+/// Set in a process that was started for one test.
+const ALONE: &str = "TESTS_OWN_PROCESS";
 
 /// Moves this thread, and all it starts from now on, into a network with nothing but a loopback interface, and says with
 /// true that the test can go on. That needs root; an ordinary user's test is run in a process of its own instead, as root
@@ -33,10 +35,22 @@ pub fn own_network(test: &str) -> bool {
         Err(error) => panic!("{test}: no network of its own: {error}"),
     }
     if unshare().arg("true").status().is_ok_and(|status| status.success()) {
-        run_inside(test);
+        let program = env::current_exe().expect("we are a file");
+        run_again(unshare().arg(program).env(INSIDE, "1"), test);
     } else {
         not_run(test, "a network of its own needs root, or user namespaces and `unshare`");
     }
+    false
+}
+
+/// The same in a process of the test's own. In ours other tests start programs, and until such a one is that program it has
+/// every socket of ours open: one that was just closed is not yet gone.
+pub fn own_process(test: &str) -> bool {
+    if env::var_os(ALONE).is_some() {
+        return own_network(test);
+    }
+    let program = env::current_exe().expect("we are a file");
+    run_again(Command::new(program).env(ALONE, "1"), test);
     false
 }
 
@@ -79,13 +93,12 @@ fn unshare() -> Command {
     command
 }
 
-/// Runs this one test again, inside.
-fn run_inside(test: &str) {
-    let program = env::current_exe().expect("we are a file");
-    let output = unshare().arg(program).args([test, "--nocapture"]).env(INSIDE, "1").output();
-    let output = output.expect("it could be started a moment ago");
+/// Runs this one test again, by a command that is this program or ends with it.
+fn run_again(command: &mut Command, test: &str) {
+    command.args([test, "--nocapture"]).stderr(Stdio::inherit());
+    let output = command.output().expect("we were started too");
     let told = String::from_utf8_lossy(&output.stdout);
-    assert!(told.contains(" 1 passed; 0 failed;"), "{test} in a network of its own:\n{told}");
+    assert!(told.contains(" 1 passed; 0 failed;"), "{test} in a place of its own:\n{told}");
 }
 
 fn enter() -> io::Result<()> {

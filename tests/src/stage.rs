@@ -115,7 +115,14 @@ impl Stage {
     /// The scripted service, started by the test itself: a stranger to every stack.
     #[track_caller]
     pub fn stranger(&self, arguments: &[&str]) -> Running {
-        Running::start(self.command(self.programs.fake_service).args(arguments))
+        Running::start(&mut self.stranger_command(arguments))
+    }
+
+    /// What starts it.
+    pub fn stranger_command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.command(self.programs.fake_service);
+        command.args(arguments);
+        command
     }
 
     /// A process that gets ports while others do the same.
