@@ -1,9 +1,9 @@
 //! Which port a service gets: `choose` is pure and says the order, [`reserve`] asks the system for each until one is
 //! held.
 
-use crate::check::{Block, Hold, Status, check, look};
+use crate::check::{Block, Hold, Status, check, look_all};
 use crate::error::{Error, Result};
-use crate::owner::{Occupant, occupants};
+use crate::owner::{Occupant, Scope, occupants};
 use crate::port::{Port, PortRange};
 use crate::sys::{self, Limits};
 
@@ -125,21 +125,29 @@ pub fn reserve(requests: &[Request], pool: &Pool) -> Result<Vec<Allocation>> {
 /// When the system does not tell its ranges.
 pub fn foresee(requests: &[Request], pool: &Pool) -> Result<Vec<Option<Port>>> {
     let limits = limits()?;
-    let is_free = |port: &Port| matches!(look(*port), Status::Available(()));
-    let preferred: Vec<Option<Port>> =
-        requests.iter().map(|request| request.preferred.filter(is_free)).collect();
-    let mut given: Vec<Port> = preferred.iter().flatten().copied().collect();
+    let wanted: Vec<Port> = requests.iter().filter_map(|request| request.preferred).collect();
+    let mut given = free(&wanted);
     let mut foreseen = Vec::with_capacity(requests.len());
-    for (request, preferred) in requests.iter().zip(preferred) {
-        let next = || {
-            let candidates = choose(request.preferred, pool, &limits);
-            candidates.into_iter().find(|port| !given.contains(port) && is_free(port))
-        };
-        let port = preferred.or_else(next);
+    for request in requests {
+        if request.preferred.is_some_and(|port| given.contains(&port)) {
+            foreseen.push(request.preferred);
+            continue;
+        }
+        let candidates = choose(request.preferred, pool, &limits);
+        let port = free(&candidates).into_iter().find(|port| !given.contains(port));
         given.extend(port);
         foreseen.push(port);
     }
     Ok(foreseen)
+}
+
+/// Those of `ports` that are free, as far as that can be seen.
+fn free(ports: &[Port]) -> Vec<Port> {
+    let looked = ports.iter().zip(look_all(ports));
+    looked
+        .filter(|(_, status)| matches!(status, Status::Available(())))
+        .map(|(port, _)| *port)
+        .collect()
 }
 
 enum Try {
@@ -152,7 +160,7 @@ fn try_preferred(request: &Request) -> Result<Try> {
     match check(port) {
         Status::Available(hold) => Ok(Try::Held(hold)),
         Status::Occupied(sockets) => {
-            Ok(Try::Elsewhere(Some(Taken::Occupied(occupants(&sockets)?))))
+            Ok(Try::Elsewhere(Some(Taken::Occupied(occupants(&sockets, Scope::Group, &[])?))))
         }
         Status::Blocked(block) => Ok(Try::Elsewhere(Some(Taken::Blocked(block)))),
         Status::Unknown(reason) => {

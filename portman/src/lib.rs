@@ -35,6 +35,7 @@ pub mod owner;
 pub mod patch;
 
 pub mod allocate;
+pub mod localhost;
 #[cfg(feature = "patch")]
 mod merge;
 #[cfg(feature = "patch")]

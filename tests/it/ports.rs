@@ -4,9 +4,9 @@ use std::net::{TcpListener, TcpStream};
 
 use crate::stage;
 use portman::check::{Hold, Status, check};
-use portman::owner::occupants;
+use portman::owner::{Scope, occupants};
 use portman::port::Port;
-use portman::report::{Word, look};
+use portman::report::{Standing, Word, look};
 use tests::own_network;
 
 const PORT: u16 = 8000;
@@ -51,7 +51,7 @@ fn a_port_with_a_server_on_one_address_is_occupied_whichever_it_is() {
     for address in ["127.0.0.1", "0.0.0.0", "::1", "::"] {
         let server = TcpListener::bind((address, PORT)).unwrap();
         let Status::Occupied(sockets) = check(port()) else { panic!("{address} is not seen") };
-        let found = occupants(&sockets).unwrap();
+        let found = occupants(&sockets, Scope::Group, &[]).unwrap();
         assert_eq!(found[0].address, server.local_addr().unwrap());
         assert_eq!(found[0].owners[0].process.pid, std::process::id());
     }
@@ -67,8 +67,8 @@ fn two_servers_on_the_two_loopback_addresses_are_both_named() {
     let mut on_v6 = stage.stranger(&["--listen", "[::1]:8000"]);
     on_v4.wait_for("listening");
     on_v6.wait_for("listening");
-    let (word, _, owners) = look(port()).unwrap();
-    assert_eq!(word, Word::Occupied);
+    let Standing { status, owners, .. } = look(port(), Scope::Group).unwrap();
+    assert_eq!(status, Word::Occupied);
     let mut pids: Vec<u32> = owners.iter().map(|owner| owner.pid).collect();
     pids.sort_unstable();
     let mut expected = [on_v4.pid(), on_v6.pid()];
@@ -84,7 +84,7 @@ fn a_bound_socket_that_does_not_listen_is_seen_and_named() {
     }
     let _hold = held();
     let Status::Occupied(sockets) = check(port()) else { panic!("it is not seen") };
-    let found = occupants(&sockets).unwrap();
+    let found = occupants(&sockets, Scope::Group, &[]).unwrap();
     assert!(
         found.iter().all(|occupant| occupant.owners[0].process.pid == std::process::id()),
         "{found:?}"
@@ -99,8 +99,8 @@ fn an_outgoing_connection_occupies_its_port_and_is_named_as_that() {
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
     let client = TcpStream::connect(server.local_addr().unwrap()).unwrap();
     let used = Port::new(client.local_addr().unwrap().port()).unwrap();
-    let (word, reason, _) = look(used).unwrap();
-    assert_eq!(word, Word::Occupied);
+    let Standing { status, reason, .. } = look(used, Scope::Group).unwrap();
+    assert_eq!(status, Word::Occupied);
     assert!(reason.unwrap().contains("has a connection from"));
 }
 

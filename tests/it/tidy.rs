@@ -13,7 +13,7 @@ const PORTMAN: [&[&str]; 8] = [
     &["error"],
     &["fs", "merge"],
     &["check", "owner"],
-    &["allocate", "stop", "restore"],
+    &["allocate", "localhost", "stop", "restore"],
     &["report", "lib"],
 ];
 

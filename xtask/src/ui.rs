@@ -391,6 +391,8 @@ mod tests {
             started: 0,
             addresses: vec!["0.0.0.0:8000".to_owned()],
             activity: Activity::Listening,
+            dir: None,
+            unit: None,
         };
         let ports = vec![
             PortReport {

@@ -1,6 +1,7 @@
 //! What stands on each service's port.
 
 use portman::allocate::{self, Request};
+use portman::owner::Scope;
 use portman::process::is_marked;
 use portman::report::{self, PortReport, Report, Word};
 
@@ -47,7 +48,10 @@ fn look(request: &Request, running: Option<&Record>) -> anyhow::Result<PortRepor
     let assigned = running.and_then(|run| run.ports.iter().find(|(name, _)| name == service));
     let assigned = assigned.map(|(_, port)| *port);
     let (status, reason, owners) = match assigned.or(*preferred) {
-        Some(port) => report::look(port)?,
+        Some(port) => {
+            let standing = report::look(port, Scope::Group)?;
+            (standing.status, standing.reason, standing.owners)
+        }
         None => (Word::Available, None, Vec::new()),
     };
     let is_own = |pid| running.is_some_and(|run| is_marked(pid, VARIABLE, run.session()));

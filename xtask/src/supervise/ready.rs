@@ -5,8 +5,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use portman::check::{self, Socket};
+use portman::owner::{self, Scope};
 use portman::port::Port;
-use portman::{owner, process};
+use portman::process;
 
 use crate::config::Ready;
 use crate::session::VARIABLE;
@@ -50,12 +51,15 @@ pub(super) fn ask(probe: &Probe) -> Result<(), String> {
 }
 
 fn is_ours(socket: &Socket, probe: &Probe) -> io::Result<bool> {
-    let holders = owner::holders(&[*socket]).map_err(io::Error::other)?;
-    for pid in holders {
-        if process::is_marked(pid, VARIABLE, &probe.session)
-            || process::is_in_group(pid, probe.group)?
-        {
-            return Ok(true);
+    // Nearly always it is a descendant of the program that was started, and then nobody else is looked into.
+    let family = process::family(probe.group);
+    for scope in [Scope::Hinted, Scope::Group] {
+        for pid in owner::holders(&[*socket], scope, &family).map_err(io::Error::other)? {
+            if process::is_marked(pid, VARIABLE, &probe.session)
+                || process::is_in_group(pid, probe.group)?
+            {
+                return Ok(true);
+            }
         }
     }
     Ok(false)
