@@ -4,6 +4,8 @@
 
 /// `cargo xtask dev` with scripted services: errors, stopping, watching, events.
 mod dev;
+/// Who has a port, whatever he does there and whoever he is.
+mod owners;
 /// Golden files: `before`, `edits`, `after`.
 mod patch;
 /// Holds and owners on the real system.

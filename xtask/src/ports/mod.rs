@@ -1,6 +1,7 @@
 //! `cargo xtask ports`: one file a command.
 
 pub mod report;
+pub mod who;
 
 use crate::flags::{Ports, PortsAction};
 use crate::ui::Ui;
@@ -12,7 +13,7 @@ use crate::ui::Ui;
 pub fn ports(flags: &Ports, ui: &mut Ui) -> anyhow::Result<u8> {
     match &flags.action {
         None => report::report(&flags.stack, ui),
-        Some(PortsAction::Who(flags)) => unimplemented!("{flags:?}"),
+        Some(PortsAction::Who(flags)) => who::who(flags, ui),
         Some(PortsAction::Free(flags)) => unimplemented!("{flags:?}"),
         Some(PortsAction::Find(flags)) => unimplemented!("{flags:?}"),
         Some(PortsAction::Reserve(flags)) => unimplemented!("{flags:?}"),
