@@ -5,12 +5,12 @@ pub mod any;
 mod find;
 mod fit;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
-use crate::check::{Block, Hold, Socket, Status, check, look};
+use crate::check::{Block, Hold, Socket, Status, check, look_all};
 use crate::error::{Error, Result};
 use crate::lease::Memory;
-use crate::owner::{Occupant, occupants};
+use crate::owner::{Occupant, Scope, occupants};
 use crate::port::{Port, PortRange};
 use crate::sys::Limits;
 pub use find::{Found, Search, find, find_all, search};
@@ -214,7 +214,7 @@ fn taken(refused: Vec<Option<Refused>>) -> Result<Vec<Option<Taken>>> {
         Refused::Blocked(_) => &[],
     });
     let sockets: Vec<Socket> = sockets.copied().collect();
-    let occupants = if sockets.is_empty() { Vec::new() } else { occupants(&sockets)? };
+    let occupants = occupants(&sockets, Scope::Group, &[])?;
     let mut occupants = occupants.into_iter();
     let mut named = |refused| match refused {
         Refused::Occupied(sockets) => {
@@ -230,12 +230,13 @@ fn taken(refused: Vec<Option<Refused>>) -> Result<Vec<Option<Taken>>> {
 /// # Errors
 /// When the system does not tell its ranges.
 pub fn foresee(requests: &[Request], pool: &Pool, memory: &Memory) -> Result<Vec<Option<Port>>> {
-    let mut given: Vec<Port> = Vec::new();
-    settle(&candidates(requests, pool, memory)?, |_, port| {
-        let is_free = !given.contains(&port) && matches!(look(port), Status::Available(()));
-        given.extend(is_free.then_some(port));
-        Ok(is_free.then_some(port))
-    })
+    let candidates = candidates(requests, pool, memory)?;
+    let all: BTreeSet<Port> = candidates.iter().flat_map(Candidates::all).collect();
+    let all: Vec<Port> = all.into_iter().collect();
+    let looked = all.iter().zip(look_all(&all));
+    let free = looked.filter(|(_, status)| matches!(status, Status::Available(())));
+    let mut free: HashSet<Port> = free.map(|(port, _)| *port).collect();
+    settle(&candidates, |_, port| Ok(free.take(&port)))
 }
 
 fn candidates(requests: &[Request], pool: &Pool, memory: &Memory) -> Result<Vec<Candidates>> {

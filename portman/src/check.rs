@@ -1,12 +1,13 @@
 //! Is a port free? The answer "free" is a [`Hold`]: sockets that keep it free until the service listens over them.
 
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use socket2::{Domain, Socket as OwnSocket, Type};
 
 use crate::port::Port;
-use crate::sys::{self, Claim};
+use crate::sys::{self, Claim, Listing};
 pub use crate::sys::{Activity, Socket};
 
 /// What is known about a port. `Free` is what one gets of a free one: a [`Hold`], or nothing from a mere look.
@@ -14,7 +15,8 @@ pub use crate::sys::{Activity, Socket};
 pub enum Status<Free> {
     /// Nobody has it.
     Available(Free),
-    /// These sockets keep it from being taken. None of them: another hold does, and this system does not show its sockets.
+    /// These sockets keep it from being taken. None of them: somebody keeps it without listening, and this system does
+    /// not show who.
     Occupied(Vec<Socket>),
     /// Nobody has it, but it may not be taken.
     Blocked(Block),
@@ -78,46 +80,93 @@ impl Hold {
 
 /// Looks whether `port` is free on every address of IPv4 and IPv6, and takes it if so.
 ///
-/// The look itself disturbs nobody: it asks the system for its sockets and binds only what it then holds.
+/// Both are one step, the bind. One that fails disturbs nobody, and it never succeeds where somebody is.
+///
+/// Among all holds of this machine one has the claim on a port; the rest of the world is kept away by the bind.
 pub fn check(port: Port) -> Status<Hold> {
-    match sys::sockets(port) {
-        Ok(sockets) if sockets.is_empty() => take(port),
-        Ok(sockets) => Status::Occupied(sockets),
-        Err(error) => unlisted(&error),
+    let claim = match sys::claim(port) {
+        Ok(claim) => claim,
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => return held(port),
+        Err(error) => return Status::Unknown(format!("it could not be claimed: {error}")),
+    };
+    match bind_open(port) {
+        Ok(sockets) => Status::Available(Hold { port, sockets, _claim: claim }),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => occupied(port),
+        Err(error) => refused(port, &error),
     }
 }
 
 /// Looks at `port` for a report, without being in the way of an ordinary server that may just be starting there. It may
 /// have changed by the time it is told: only a [`Hold`] keeps a port free.
 pub fn look(port: Port) -> Status<()> {
-    match seen(port) {
-        Ok(Seen { sockets, .. }) if !sockets.is_empty() => Status::Occupied(sockets),
-        Ok(Seen { is_claimed: true, .. }) => Status::Occupied(Vec::new()),
-        // Whether we have the permission is known only by trying.
-        Ok(Seen { needs_permission: true, .. }) => check(port).map(drop),
-        Ok(Seen { has_connections: true, .. }) => look_over_connections(port),
-        Ok(_) => Status::Available(()),
+    match seen(&[port]) {
+        Ok(seen) => seen.status(port),
         Err(error) => unlisted(&error),
     }
 }
 
-struct Seen {
-    sockets: Vec<Socket>,
-    has_connections: bool,
-    is_claimed: bool,
-    needs_permission: bool,
+/// [`look`] at each of `ports`, in the same order, with one question to the system for all of them.
+pub fn look_all(ports: &[Port]) -> Vec<Status<()>> {
+    let seen = seen(ports);
+    let status = |&port: &Port| match &seen {
+        Ok(seen) => seen.status(port),
+        Err(error) => unlisted(error),
+    };
+    ports.iter().map(status).collect()
 }
 
-fn seen(port: Port) -> io::Result<Seen> {
-    let sockets = sys::sockets(port)?;
-    // Not asked without need: the system walks through a table of all connections.
-    let has_connections = sockets.is_empty() && !sys::connections(port)?.is_empty();
-    Ok(Seen {
-        sockets,
-        has_connections,
-        is_claimed: sys::is_claimed(port)?,
-        needs_permission: port.get() < sys::limits()?.unprivileged_start,
-    })
+/// Is this port kept by a [`Hold`]?
+pub fn is_held(port: Port) -> io::Result<bool> {
+    Ok(sys::claimed(&[port])?.contains(&port))
+}
+
+struct Seen {
+    sockets: HashMap<u16, Vec<Socket>>,
+    is_complete: bool,
+    claimed: HashSet<Port>,
+    /// Ports of nothing but connections.
+    connected: HashSet<u16>,
+    unprivileged_start: u16,
+}
+
+fn seen(ports: &[Port]) -> io::Result<Seen> {
+    let Listing { sockets, is_complete } = sys::sockets(ports)?;
+    let sockets = by_port(sockets);
+    let others: Vec<Port> =
+        ports.iter().copied().filter(|port| !sockets.contains_key(&port.get())).collect();
+    let claimed = sys::claimed(&others)?;
+    // To look through all connections takes the system longest, and beside a server they are no news.
+    let connections = sys::connections(&others)?;
+    let connected = connections.iter().map(|socket| socket.local.port()).collect();
+    let unprivileged_start = sys::limits()?.unprivileged_start;
+    Ok(Seen { sockets, is_complete, claimed, connected, unprivileged_start })
+}
+
+fn by_port(sockets: Vec<Socket>) -> HashMap<u16, Vec<Socket>> {
+    let mut by_port: HashMap<u16, Vec<Socket>> = HashMap::new();
+    for socket in sockets {
+        by_port.entry(socket.local.port()).or_default().push(socket);
+    }
+    by_port
+}
+
+impl Seen {
+    fn status(&self, port: Port) -> Status<()> {
+        if let Some(sockets) = self.sockets.get(&port.get()) {
+            return Status::Occupied(sockets.clone());
+        }
+        if self.claimed.contains(&port) {
+            return Status::Occupied(Vec::new());
+        }
+        // What is not seen, and whether we have the permission, is known only by trying.
+        if !self.is_complete || port.get() < self.unprivileged_start {
+            return check(port).map(drop);
+        }
+        if self.connected.contains(&port.get()) {
+            return look_over_connections(port);
+        }
+        Status::Available(())
+    }
 }
 
 /// Connections of an earlier server leave room for the next one, those of a client do not. What tells them apart are
@@ -125,20 +174,6 @@ fn seen(port: Port) -> io::Result<Seen> {
 fn look_over_connections(port: Port) -> Status<()> {
     match bind_over_connections(port) {
         Ok(_) => Status::Available(()),
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse => occupied(port),
-        Err(error) => refused(port, &error),
-    }
-}
-
-/// Among all holds of this machine one has the claim on a port; the rest of the world is kept away by the bind.
-fn take(port: Port) -> Status<Hold> {
-    let claim = match sys::claim(port) {
-        Ok(claim) => claim,
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse => return occupied_by_hold(port),
-        Err(error) => return Status::Unknown(format!("it could not be claimed: {error}")),
-    };
-    match bind_open(port) {
-        Ok(sockets) => Status::Available(Hold { port, sockets, _claim: claim }),
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => occupied(port),
         Err(error) => refused(port, &error),
     }
@@ -158,14 +193,15 @@ fn bind_open(port: Port) -> io::Result<Vec<OwnSocket>> {
 /// Connections of an earlier server keep a port, even ended ones for up to a minute. A server that sets `SO_REUSEADDR` may
 /// have it all the same, and so may a hold, unless somebody else has done the same before.
 fn bind_over_connections(port: Port) -> io::Result<Vec<OwnSocket>> {
+    let in_use = || io::Error::from(io::ErrorKind::AddrInUse);
+    // This bind would succeed over a server that has not begun to listen.
+    if !sys::sockets(&[port])?.sockets.is_empty() {
+        return Err(in_use());
+    }
     let sockets = bind(port, Reuse::Address)?;
     let own: Vec<u64> = sockets.iter().map(sys::inode).collect::<io::Result<_>>()?;
     let is_own = |socket: &Socket| socket.inode.is_some_and(|inode| own.contains(&inode));
-    if sys::sockets(port)?.iter().all(is_own) {
-        Ok(sockets)
-    } else {
-        Err(io::Error::from(io::ErrorKind::AddrInUse))
-    }
+    if sys::sockets(&[port])?.sockets.iter().all(is_own) { Ok(sockets) } else { Err(in_use()) }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -201,7 +237,9 @@ fn bind_one(family: Domain, address: SocketAddr, reuse: Reuse) -> io::Result<Own
     if family == Domain::IPV6 {
         socket.set_only_v6(true)?;
     }
-    socket.set_reuse_address(reuse == Reuse::Address)?;
+    if reuse == Reuse::Address {
+        socket.set_reuse_address(true)?;
+    }
     socket.bind(&address.into())?;
     Ok(socket)
 }
@@ -214,26 +252,28 @@ fn open(sockets: &[OwnSocket]) -> io::Result<()> {
     })
 }
 
-/// A bind failed: says which sockets are the reason.
-fn occupied<Free>(port: Port) -> Status<Free> {
-    let sockets = sys::sockets(port).and_then(|mut sockets| {
-        if sockets.is_empty() {
-            sockets = sys::connections(port)?;
-        }
-        Ok(sockets)
-    });
-    match sockets {
-        Ok(sockets) if sockets.is_empty() => {
-            Status::Unknown("it is in use, but the system lists no socket on it".to_owned())
-        }
-        Ok(sockets) => Status::Occupied(sockets),
+/// Another hold has the claim; it may not have bound its sockets yet.
+fn held(port: Port) -> Status<Hold> {
+    match sys::sockets(&[port]) {
+        Ok(Listing { sockets, .. }) => Status::Occupied(sockets),
         Err(error) => unlisted(&error),
     }
 }
 
-fn occupied_by_hold(port: Port) -> Status<Hold> {
-    match sys::sockets(port) {
-        Ok(sockets) => Status::Occupied(sockets),
+/// It cannot be bound: says which sockets are the reason.
+fn occupied<Free>(port: Port) -> Status<Free> {
+    let seen = sys::sockets(&[port]).and_then(|listing| {
+        let Listing { mut sockets, is_complete } = listing;
+        if sockets.is_empty() {
+            sockets = sys::connections(&[port])?;
+        }
+        Ok((sockets, is_complete))
+    });
+    match seen {
+        Ok((sockets, true)) if sockets.is_empty() => {
+            Status::Unknown("it is in use, but the system lists no socket on it".to_owned())
+        }
+        Ok((sockets, _)) => Status::Occupied(sockets),
         Err(error) => unlisted(&error),
     }
 }
@@ -247,15 +287,19 @@ fn refused<Free>(port: Port, error: &io::Error) -> Status<Free> {
         && let Ok(limits) = sys::limits()
         && port.get() < limits.unprivileged_start
     {
-        let unprivileged_start = limits.unprivileged_start;
-        return Status::Blocked(Block::Permission { unprivileged_start });
+        let blocked = Block::Permission { unprivileged_start: limits.unprivileged_start };
+        return match sys::sockets(&[port]) {
+            Ok(Listing { sockets, .. }) if sockets.is_empty() => Status::Blocked(blocked),
+            Ok(Listing { sockets, .. }) => Status::Occupied(sockets),
+            Err(error) => unlisted(&error),
+        };
     }
     Status::Unknown(format!("binding it failed: {error}"))
 }
 
 /// The sockets that listen on `port`. Holds never listen, so none of them is one.
 pub fn listeners(port: Port) -> io::Result<Vec<Socket>> {
-    let sockets = sys::sockets(port)?;
+    let sockets = sys::sockets(&[port])?.sockets;
     Ok(sockets.into_iter().filter(|socket| socket.activity == Activity::Listening).collect())
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::allocate::{Request, Taken};
 use crate::check::{self, Status};
 use crate::error::{Error, Result};
-use crate::owner::{Owner, occupants};
+use crate::owner::{Owner, Scope, occupants};
 use crate::port::Port;
 use crate::safety::{Asker, Asking, Holder, holders};
 use crate::stop::{self, State};
@@ -70,7 +70,7 @@ pub fn conflicts(requests: &[Request], asker: &Asker, asking: Asking<'_>) -> Res
             Status::Blocked(block) => Taken::Blocked(block),
             Status::Unknown(reason) => return Err(Error::Unknown { service, port, reason }),
             Status::Occupied(sockets) => {
-                let found = occupants(&sockets)?;
+                let found = occupants(&sockets, Scope::Machine, &[])?;
                 if stop::can_free(&found, &holders(&found, asker, asking)) {
                     options.insert(1, Resolution::KillProcess);
                 }

@@ -50,6 +50,7 @@ pub mod safety;
 
 pub mod allocate;
 pub mod firewall;
+pub mod localhost;
 #[cfg(feature = "patch")]
 mod merge;
 #[cfg(feature = "patch")]

@@ -1,17 +1,17 @@
 //! Who has the sockets on a port.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind, Users};
 
 use crate::error::{Error, Result};
 use crate::process::Process;
 use crate::sys::{self, Activity, Socket};
+pub use crate::sys::{Scope, Unit};
 
 /// A process that has a socket open.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,16 +34,6 @@ pub struct Owner {
     pub dir: Option<PathBuf>,
     /// What supervises it; none for what was started by hand.
     pub unit: Option<Unit>,
-}
-
-/// What started a process and looks after it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Unit {
-    /// A container: its runtime and its name or id, `docker 3f2a91c0d4e5`.
-    Container(String),
-    /// A service of the system or of the user: `nginx.service`.
-    Service(String),
 }
 
 /// A socket on a port, with the processes that have it open.
@@ -93,35 +83,40 @@ pub fn presences(occupants: &[Occupant]) -> Vec<Presence<'_>> {
     presences
 }
 
-/// Names the processes behind `sockets`, in the same order, with one search for all of them.
+/// Names the processes behind `sockets`, in the same order, with one search for all of them. `hints` are pids that are
+/// looked into first.
 ///
 /// # Errors
 /// When the system does not list its processes.
-pub fn occupants(sockets: &[Socket]) -> Result<Vec<Occupant>> {
-    let holders = search(sockets)?;
+pub fn occupants(sockets: &[Socket], scope: Scope, hints: &[u32]) -> Result<Vec<Occupant>> {
+    if sockets.is_empty() {
+        return Ok(Vec::new());
+    }
+    let holders = holders(sockets, scope, hints)?;
     let users =
         Users::new_with_refreshed_list().map_err(|error| unlisted(io::Error::other(error)))?;
     let owners = describe(holders.values().flatten().copied(), &users)?;
+    let mut groups = HashMap::new();
     let occupant = |socket: &Socket| {
         let pids =
             socket.inode.and_then(|inode| holders.get(&inode)).map_or(&[][..], Vec::as_slice);
-        Occupant {
-            address: socket.local,
-            activity: socket.activity,
-            user: user_name(&users, socket.uid),
-            unit: None,
-            owners: pids.iter().filter_map(|pid| owners.get(pid).cloned()).collect(),
-        }
+        let owners: Vec<Owner> = pids.iter().filter_map(|pid| owners.get(pid).cloned()).collect();
+        let unit = match owners.first() {
+            Some(owner) => owner.unit.clone(),
+            None => unit_of_group(socket.cgroup, &mut groups),
+        };
+        let user = user_name(&users, socket.uid);
+        Occupant { address: socket.local, activity: socket.activity, user, unit, owners }
     };
     Ok(sockets.iter().map(occupant).collect())
 }
 
-/// The pids that have one of these sockets open.
+/// The pids that have these sockets open, by the sockets' inodes. `hints` are pids that are looked into first.
 ///
 /// # Errors
 /// When the system does not list its processes.
-pub fn holders(sockets: &[Socket]) -> Result<HashSet<u32>> {
-    Ok(search(sockets)?.into_values().flatten().collect())
+pub fn holders(sockets: &[Socket], scope: Scope, hints: &[u32]) -> Result<HashMap<u64, Vec<u32>>> {
+    sys::holders(sockets, scope, hints).map_err(unlisted)
 }
 
 /// One process by its pid; none when there is none.
@@ -134,15 +129,15 @@ pub fn find(pid: u32) -> Result<Option<Owner>> {
     Ok(describe(std::iter::once(pid), &users)?.remove(&pid))
 }
 
-/// What supervises a process.
-pub fn unit_of(_pid: u32) -> Option<Unit> {
-    None
+/// What supervises a process; none for what was started by hand, and where the system does not say.
+pub fn unit_of(pid: u32) -> Option<Unit> {
+    sys::unit_of_process(pid)
 }
 
-/// One search of all processes: which have the socket of which inode open.
-fn search(sockets: &[Socket]) -> Result<HashMap<u64, Vec<u32>>> {
-    let inodes: HashSet<u64> = sockets.iter().filter_map(|socket| socket.inode).collect();
-    sys::holders(&inodes).map_err(unlisted)
+/// To find a group's unit is a search, so it is done once a group.
+fn unit_of_group(group: Option<u64>, known: &mut HashMap<u64, Option<Unit>>) -> Option<Unit> {
+    let group = group?;
+    known.entry(group).or_insert_with(|| sys::unit_of_group(group)).clone()
 }
 
 fn unlisted(source: io::Error) -> Error {
@@ -173,7 +168,7 @@ fn describe(pids: impl Iterator<Item = u32>, users: &Users) -> Result<HashMap<u3
             started: described.start_time(),
             program: described.exe().map(Path::to_owned),
             dir: described.cwd().map(Path::to_owned),
-            unit: None,
+            unit: unit_of(process.pid),
         };
         Some((process.pid, owner))
     };

@@ -13,6 +13,11 @@ use serde::{Deserialize, Serialize};
 pub struct Port(NonZeroU16);
 
 impl Port {
+    /// The lowest port.
+    pub const FIRST: Self = Self(NonZeroU16::MIN);
+    /// The highest port.
+    pub const LAST: Self = Self(NonZeroU16::MAX);
+
     /// The port of this number; none for 0, which means "any".
     pub const fn new(number: u16) -> Option<Self> {
         match NonZeroU16::new(number) {

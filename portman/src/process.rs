@@ -69,6 +69,18 @@ pub fn marked(variable: &str, item: &str) -> io::Result<Vec<Process>> {
     Ok(marked)
 }
 
+/// This process, its children, their children, and so on, as far as the system tells who is whose child.
+pub fn family(pid: u32) -> Vec<u32> {
+    let mut family = vec![pid];
+    let mut at = 0;
+    while let Some(&parent) = family.get(at) {
+        let new = sys::children(parent).into_iter().filter(|child| !family.contains(child));
+        family.extend(new.collect::<Vec<u32>>());
+        at += 1;
+    }
+    family
+}
+
 /// Is this process in this process group?
 pub fn is_in_group(pid: u32, group: u32) -> io::Result<bool> {
     Ok(sys::group(pid)? == Some(group))
@@ -104,7 +116,7 @@ fn has_item(environment: &[u8], variable: &str, item: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Process, has_item, runs_in_group};
+    use super::{Process, family, has_item, runs_in_group};
     use crate::sys;
     use std::os::unix::process::CommandExt;
     use std::process::Command;
@@ -121,6 +133,23 @@ mod tests {
         let line = Process::ancestors().unwrap();
         assert_eq!(line[0], Process::current().unwrap());
         assert_eq!(line[1].pid, std::os::unix::process::parent_id());
+    }
+
+    #[test]
+    fn a_family_is_a_process_and_its_descendants() {
+        let mut command = Command::new("sh");
+        let command = command.args(["-c", "sh -c 'echo; read wait; :'; :"]);
+        let pipes =
+            command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+        let mut child = pipes.spawn().unwrap();
+        // The grandchild runs once it has written its line.
+        let mut line = [0];
+        std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut line).unwrap();
+        assert_eq!(family(child.id()).len(), 2);
+        assert!(family(std::process::id()).contains(&family(child.id())[1]));
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        assert_eq!(family(child.id()), [child.id()]);
     }
 
     #[test]

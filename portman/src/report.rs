@@ -1,11 +1,15 @@
-//! The status report: what stands on each service's port. Serialisable; [`VERSION`] changes when a key does.
+//! The status report: what stands on a port, of a service or of nobody. Serialisable; [`VERSION`] changes when a key
+//! does.
+
+use std::io;
 
 use serde::Serialize;
 
 use crate::allocate::{Doubt, Taken};
-use crate::check::{self, Activity, Block, Status};
-use crate::error::Result;
-use crate::owner::{Occupant, Presence, occupants, presences};
+use crate::check::{self, Activity, Block, Socket, Status};
+use crate::error::{Error, Result};
+use crate::localhost::{Split, split};
+use crate::owner::{Occupant, Presence, Scope, Unit, occupants, presences};
 use crate::port::Port;
 use crate::safety::{Asker, Asking, Holder, Verdict, holders};
 
@@ -71,10 +75,46 @@ pub struct OwnerReport {
     pub addresses: Vec<String>,
     /// What it does there.
     pub activity: Activity,
+    /// The folder it runs in; none when that is not known.
+    pub dir: Option<String>,
+    /// What supervises it; none for what was started by hand.
+    pub unit: Option<Unit>,
     /// May it be stopped?
     pub can_terminate: bool,
     /// Why, or why not; for people.
     pub why: String,
+}
+
+/// A socket on a port whose process we may not see.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HiddenReport {
+    /// The address it has there: `127.0.0.1:8000`.
+    pub address: String,
+    /// What it does there.
+    pub activity: Activity,
+    /// The user who made it.
+    pub user: String,
+    /// What supervises its process; none for what was started by hand, and when that is not known.
+    pub unit: Option<Unit>,
+}
+
+/// What stands on one port.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Standing {
+    /// The port.
+    pub port: Port,
+    /// What it is.
+    pub status: Word,
+    /// Why, when it is not available; for people.
+    pub reason: Option<String>,
+    /// Is it held for a service or a reservation? A server may listen there as well.
+    pub held: bool,
+    /// The two servers that answer `localhost`, when they are two.
+    pub localhost: Option<Split>,
+    /// The processes there.
+    pub owners: Vec<OwnerReport>,
+    /// The sockets whose processes are not known.
+    pub hidden: Vec<HiddenReport>,
 }
 
 impl OwnerReport {
@@ -89,6 +129,8 @@ impl OwnerReport {
             started: owner.started,
             addresses: holder.addresses.iter().map(ToString::to_string).collect(),
             activity: holder.activity,
+            dir: owner.dir.as_ref().map(|dir| dir.display().to_string()),
+            unit: owner.unit.clone(),
             can_terminate: holder.verdict == Verdict::May,
             why: holder.why(),
         })
@@ -99,22 +141,75 @@ impl OwnerReport {
 ///
 /// # Errors
 /// When the system does not list its processes.
-pub fn look(
-    port: Port,
+pub fn look(port: Port, scope: Scope, asker: &Asker, asking: Asking<'_>) -> Result<Standing> {
+    let status = check::look(port);
+    let occupants = occupants(sockets(&status), scope, &[])?;
+    standing(port, &status, &occupants, asker, asking)
+}
+
+/// [`look`] at each of `ports`, in the same order, with one search for all of them.
+///
+/// # Errors
+/// When the system does not list its processes.
+pub fn look_all(
+    ports: &[Port],
+    scope: Scope,
     asker: &Asker,
     asking: Asking<'_>,
-) -> Result<(Word, Option<String>, Vec<OwnerReport>)> {
-    Ok(match check::look(port) {
-        Status::Available(()) => (Word::Available, None, Vec::new()),
-        Status::Blocked(block) => (Word::Blocked, Some(block_reason(block)), Vec::new()),
-        Status::Unknown(reason) => (Word::Unknown, Some(reason), Vec::new()),
-        Status::Occupied(sockets) => {
-            let occupants = occupants(&sockets)?;
-            let holders = holders(&occupants, asker, asking);
-            let owners = holders.iter().filter_map(OwnerReport::new).collect();
-            (Word::Occupied, Some(occupied_reason(&occupants)), owners)
-        }
+) -> Result<Vec<Standing>> {
+    let statuses = check::look_all(ports);
+    let all: Vec<Socket> = statuses.iter().flat_map(sockets).copied().collect();
+    let occupants = occupants(&all, scope, &[])?;
+    let standing = |(&port, status): (&Port, &Status<()>)| {
+        let is_here = |occupant: &&Occupant| occupant.address.port() == port.get();
+        let here: Vec<Occupant> = occupants.iter().filter(is_here).cloned().collect();
+        standing(port, status, &here, asker, asking)
+    };
+    ports.iter().zip(&statuses).map(standing).collect()
+}
+
+fn sockets(status: &Status<()>) -> &[Socket] {
+    if let Status::Occupied(sockets) = status { sockets } else { &[] }
+}
+
+fn standing(
+    port: Port,
+    status: &Status<()>,
+    occupants: &[Occupant],
+    asker: &Asker,
+    asking: Asking<'_>,
+) -> Result<Standing> {
+    let (word, reason) = match status {
+        Status::Available(()) => (Word::Available, None),
+        Status::Blocked(block) => (Word::Blocked, Some(block_reason(*block))),
+        Status::Unknown(reason) => (Word::Unknown, Some(reason.clone())),
+        Status::Occupied(_) => (Word::Occupied, Some(occupied_reason(occupants))),
+    };
+    let held =
+        word == Word::Occupied && check::is_held(port).map_err(|source| unheld(port, source))?;
+    let hidden = occupants.iter().filter(|occupant| occupant.owners.is_empty());
+    Ok(Standing {
+        port,
+        status: word,
+        reason,
+        held,
+        localhost: split(occupants),
+        owners: holders(occupants, asker, asking).iter().filter_map(OwnerReport::new).collect(),
+        hidden: hidden.map(hidden_report).collect(),
     })
+}
+
+fn unheld(port: Port, source: io::Error) -> Error {
+    Error::System { what: format!("whether port {port} is held"), source }
+}
+
+fn hidden_report(occupant: &Occupant) -> HiddenReport {
+    HiddenReport {
+        address: occupant.address.to_string(),
+        activity: occupant.activity,
+        user: occupant.user.clone(),
+        unit: occupant.unit.clone(),
+    }
 }
 
 /// Why a port may not be taken, for people.
@@ -146,7 +241,7 @@ pub fn taken_reason(port: Port, taken: &Taken) -> String {
 /// Who has a port, in a few words for people: `python3 (pid 4711) listens on 127.0.0.1:8000`.
 pub fn occupied_reason(occupants: &[Occupant]) -> String {
     if occupants.is_empty() {
-        return "another stack holds it".to_owned();
+        return "somebody keeps it without listening".to_owned();
     }
     // Beside a server that listens, its hold is no news.
     let listens = |occupant: &&Occupant| occupant.activity == Activity::Listening;
@@ -212,7 +307,7 @@ mod tests {
         use Activity::{Bound, Connected, Lingering, Listening};
         let (v4, v6) = ("127.0.0.1:8000", "[::1]:8000");
         for (occupants, expected) in [
-            (vec![], "another stack holds it"),
+            (vec![], "somebody keeps it without listening"),
             (vec![occupant(v4, Listening, &[7])], "node (pid 7) listens on 127.0.0.1:8000"),
             (
                 vec![occupant(v4, Listening, &[7]), occupant(v6, Listening, &[7])],

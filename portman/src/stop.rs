@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::check::{self, Activity, Status};
 use crate::error::{Error, Result};
-use crate::owner::{Occupant, Owner, occupants};
+use crate::owner::{Occupant, Owner, Scope, occupants};
 use crate::port::Port;
 use crate::process::Process;
 use crate::safety::{Asker, Asking, Holder, Verdict, holders};
@@ -43,7 +43,7 @@ pub enum State {
 pub fn free(port: Port, asker: &Asker, asking: Asking<'_>, grace: Duration) -> Result<Freed> {
     let freed = |stopped, state| Ok(Freed { stopped, state });
     let Some(sockets) = on(port)? else { return freed(Vec::new(), State::Free) };
-    let found = occupants(&sockets)?;
+    let found = occupants(&sockets, Scope::Machine, &[])?;
     let all = holders(&found, asker, asking);
     if !can_free(&found, &all) {
         return freed(Vec::new(), State::Refused(all));
@@ -56,7 +56,9 @@ pub fn free(port: Port, asker: &Asker, asking: Asking<'_>, grace: Duration) -> R
         stopped,
         match on(port)? {
             None => State::Free,
-            Some(left) => State::Held(holders(&occupants(&left)?, asker, asking)),
+            Some(left) => {
+                State::Held(holders(&occupants(&left, Scope::Machine, &[])?, asker, asking))
+            }
         },
     )
 }

@@ -14,6 +14,8 @@ mod kill_safety;
 mod leases;
 /// Which servers listen over a hold.
 mod matrix;
+/// Who has a port, whatever he does there and whoever he is.
+mod owners;
 /// Golden files: `before`, `edits`, `after`.
 mod patch;
 /// Holds and owners on the real system.

@@ -4,9 +4,9 @@ use std::net::{TcpListener, TcpStream};
 
 use crate::stage;
 use portman::check::{Hold, Status, check};
-use portman::owner::occupants;
+use portman::owner::{Scope, occupants};
 use portman::port::Port;
-use portman::report::{OwnerReport, Word};
+use portman::report::{Standing, Word};
 use portman::safety::{Asker, Asking};
 use tests::{own_network, own_process};
 
@@ -16,9 +16,10 @@ fn port() -> Port {
     Port::new(PORT).unwrap()
 }
 
-fn look(port: Port) -> (Word, Option<String>, Vec<OwnerReport>) {
+fn look(port: Port) -> Standing {
     let asker = Asker::new(Vec::new()).unwrap();
-    portman::report::look(port, &asker, Asking::ByNumber { force: false }).unwrap()
+    let asking = Asking::ByNumber { force: false };
+    portman::report::look(port, Scope::Group, &asker, asking).unwrap()
 }
 
 #[track_caller]
@@ -60,7 +61,7 @@ fn a_port_with_a_server_on_one_address_is_occupied_whichever_it_is() {
         let Status::Occupied(sockets) = check(Port::new(number).unwrap()) else {
             panic!("{address} is not seen")
         };
-        let found = occupants(&sockets).unwrap();
+        let found = occupants(&sockets, Scope::Group, &[]).unwrap();
         assert_eq!(found[0].address, server.local_addr().unwrap());
         assert_eq!(found[0].owners[0].process.pid, std::process::id());
     }
@@ -76,8 +77,8 @@ fn two_servers_on_the_two_loopback_addresses_are_both_named() {
     let mut on_v6 = stage.stranger(&["--listen", "[::1]:8000"]);
     on_v4.wait_for("listening");
     on_v6.wait_for("listening");
-    let (word, _, owners) = look(port());
-    assert_eq!(word, Word::Occupied);
+    let Standing { status, owners, .. } = look(port());
+    assert_eq!(status, Word::Occupied);
     let mut pids: Vec<u32> = owners.iter().map(|owner| owner.pid).collect();
     pids.sort_unstable();
     let mut expected = [on_v4.pid(), on_v6.pid()];
@@ -93,7 +94,7 @@ fn a_bound_socket_that_does_not_listen_is_seen_and_named() {
     }
     let _hold = held();
     let Status::Occupied(sockets) = check(port()) else { panic!("it is not seen") };
-    let found = occupants(&sockets).unwrap();
+    let found = occupants(&sockets, Scope::Group, &[]).unwrap();
     assert!(
         found.iter().all(|occupant| occupant.owners[0].process.pid == std::process::id()),
         "{found:?}"
@@ -108,8 +109,8 @@ fn an_outgoing_connection_occupies_its_port_and_is_named_as_that() {
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
     let client = TcpStream::connect(server.local_addr().unwrap()).unwrap();
     let used = Port::new(client.local_addr().unwrap().port()).unwrap();
-    let (word, reason, _) = look(used);
-    assert_eq!(word, Word::Occupied);
+    let Standing { status, reason, .. } = look(used);
+    assert_eq!(status, Word::Occupied);
     assert!(reason.unwrap().contains("has a connection from"));
 }
 

@@ -14,7 +14,7 @@ const PORTMAN: [&[&str]; 10] = [
     &["fs", "merge"],
     &["check", "owner", "lease"],
     &["safety"],
-    &["allocate", "stop", "firewall", "restore"],
+    &["allocate", "localhost", "stop", "firewall", "restore"],
     &["conflict"],
     &["report", "lib"],
 ];

@@ -463,6 +463,8 @@ mod tests {
             activity: Activity::Listening,
             can_terminate,
             why: "it belongs to user bob".to_owned(),
+            dir: None,
+            unit: None,
         };
         let ports = vec![
             PortReport {

@@ -2,10 +2,13 @@
 
 use super::fit::{doubt_within, is_safe_to_give, limits, spare};
 use super::tried;
-use crate::check::{Status, look};
+use crate::check::{Status, look_all};
 use crate::error::Result;
 use crate::port::{Port, PortRange, numbers};
 use crate::sys::Limits;
+
+/// One question to the system is about so many ports: it costs about as much for one.
+const AT_ONCE: usize = 256;
 
 /// Where to look for free ports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,14 +40,14 @@ pub fn search(search: Search, count: usize, attempts: Option<usize>) -> Result<F
     let mut candidates = candidates(search, &limits()?);
     candidates.truncate(attempts.unwrap_or(usize::MAX));
     let mut found = Found { ports: Vec::new(), tried: tried(&candidates), unknown: None };
-    for port in candidates {
-        if found.ports.len() == count {
-            break;
-        }
-        match look(port) {
-            Status::Available(()) => found.ports.push(port),
-            Status::Unknown(reason) => found.unknown = Some((port, reason)),
-            Status::Occupied(_) | Status::Blocked(_) => {}
+    for some in candidates.chunks(AT_ONCE) {
+        for (&port, status) in some.iter().zip(look_all(some)) {
+            match status {
+                _ if found.ports.len() == count => return Ok(found),
+                Status::Available(()) => found.ports.push(port),
+                Status::Unknown(reason) => found.unknown = Some((port, reason)),
+                Status::Occupied(_) | Status::Blocked(_) => {}
+            }
         }
     }
     Ok(found)

@@ -1,20 +1,23 @@
 //! What only the operating system knows, in one contract; a file per system keeps it.
 //!
-//! - `sockets(port)`: every socket that keeps `port` from being taken: it listens, or is bound and may yet.
+//! - `sockets(ports)`: every socket that keeps one of `ports` from being taken: it listens, or is bound and may yet; and
+//!   whether this system can show them all.
 //! - `listeners()`: every socket that listens, on whatever port.
-//! - `connections(port)`: sockets of connections, also ended ones that still linger, whose local port is `port`.
+//! - `connections(ports)`: sockets of connections, also ended ones that still linger, with one of `ports` on this side.
 //! - `claim(port)`: among all holds of this machine's network, of whatever user, at most one has the claim on a port; it
-//!   ends with its process. `is_claimed(port)` asks without claiming.
+//!   ends with its process. `claimed(ports)` asks without claiming.
 //! - `inode(socket)`: the number under which the system knows a socket of ours.
-//! - `holders(inodes)`: which processes have these sockets open. Processes we may not look into are left out.
-//! - `has_open(pid, inodes)`: does this process have one of these sockets open?
+//! - `holders(sockets, scope, hints)`: which processes have these sockets open, by their inodes. Processes we may not
+//!   look into are left out. `has_open(pid, inodes)`: does this one have one of them open?
+//! - `unit_of_process(pid)`, `unit_of_group(group)`: what supervises a process, or those of a [`Socket::cgroup`].
 //! - `pids()`, `started(pid)`, `parent(pid)`, `group(pid)`, `environment(pid)`: processes; a zombie has nothing of these.
+//!   `children(pid)` may leave some out.
 //! - `is_system(pid)`: the system itself is this process: its first one, or a part of the kernel.
 //! - `terminal_leader(pid)`: the process that leads the session of this one's terminal.
 //! - `is_apart(pid)`: it sees other processes or users than we do, as in a container.
 //! - `handle(pid, started)`: a `Handle` on exactly this process, never on a later one that has its pid; `signal(handle, …)`
-//!   and `wait_gone(handle, deadline)` go through it, the latter says whether the process has ended, and
-//!   without a deadline waits for as long as it lives.
+//!   and `wait_gone(handle, deadline)` go through it, the latter says whether the process has ended, and without a
+//!   deadline waits for as long as it lives.
 //! - `is_family_absent(error)`: this machine has no IPv6, or no IPv4.
 //! - `limits()`: which ports the system gives out or keeps by itself.
 //! - `keep_owner(file, like)`: a file that replaces another belongs to the same user.
@@ -35,10 +38,10 @@ use serde::{Deserialize, Serialize};
 mod linux;
 #[cfg(target_os = "linux")]
 pub(crate) use linux::{
-    Claim, Handle, claim, connections, environment, forbids_rename, group, handle, has_open,
-    holders, inode, is_apart, is_claimed, is_family_absent, is_shared, is_system, keep_owner,
+    Claim, Handle, children, claim, claimed, connections, environment, forbids_rename, group,
+    handle, has_open, holders, inode, is_apart, is_family_absent, is_shared, is_system, keep_owner,
     limits, listeners, make_private, parent, pids, signal, sockets, started, terminal_leader,
-    wait_gone,
+    unit_of_group, unit_of_process, wait_gone,
 };
 
 #[cfg(not(target_os = "linux"))]
@@ -69,6 +72,39 @@ pub struct Socket {
     pub inode: Option<u64>,
     /// The user who made it.
     pub uid: u32,
+    /// The control group in which it was made; none where the system does not say.
+    pub cgroup: Option<u64>,
+}
+
+/// The sockets of some ports.
+#[derive(Debug)]
+pub(crate) struct Listing {
+    /// Those that are seen.
+    pub(crate) sockets: Vec<Socket>,
+    /// Are these all? Older systems do not show a socket that is bound and does not listen.
+    pub(crate) is_complete: bool,
+}
+
+/// Where to look for the processes that have a socket open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// The hinted processes and nobody else.
+    Hinted,
+    /// The hinted ones, and all of the group in which the socket was made: its user and its control group. Further on
+    /// only until each socket has somebody. Good for telling people who has it.
+    Group,
+    /// All processes of this machine that we may look into. Who stops something has to know them all.
+    Machine,
+}
+
+/// What started a process and looks after it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unit {
+    /// A container: its runtime and its name or id, `docker 3f2a91c0d4e5`.
+    Container(String),
+    /// A service of the system or of the user: `nginx.service`.
+    Service(String),
 }
 
 /// Ports the system gives out or keeps by itself.

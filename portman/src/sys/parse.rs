@@ -1,9 +1,12 @@
 //! Readers of texts and messages that operating systems produce. Pure, so every system tests them all.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+mod sockets;
+mod units;
+
 use std::ops::RangeInclusive;
 
-use super::{Activity, Socket};
+pub(crate) use sockets::{Diag, net_tcp, sock_diag, socket_link};
+pub(crate) use units::{group_of_process, unit, unit_of_process};
 
 /// A process as its `stat` describes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,95 +61,15 @@ pub(crate) fn reserved_ports(text: &str) -> Option<Vec<RangeInclusive<u16>>> {
     parts.map(range).collect()
 }
 
-/// Linux, `/proc/PID/fd/N` of a socket: `socket:[12345]`.
-pub(crate) fn socket_link(link: &str) -> Option<u64> {
-    link.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
-}
-
-/// One message of a netlink dump.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Diag {
-    /// A socket.
-    Socket(Socket),
-    /// The dump is complete.
-    Done,
-    /// The system refused, with this error number.
-    Failed(i32),
-}
-
-const NLMSG_ERROR: u16 = 2;
-const NLMSG_DONE: u16 = 3;
-const HEADER: usize = 16;
-const DIAG: usize = 72;
-
-/// Linux, the answer to a `sock_diag` dump: `nlmsghdr`, `inet_diag_msg`, attributes, and the next one.
-pub(crate) fn sock_diag(mut bytes: &[u8]) -> Vec<Diag> {
-    let mut messages = Vec::new();
-    while let Some(length) = u32_at(bytes, 0).map(|length| length as usize) {
-        let Some(message) = bytes.get(..length).filter(|message| message.len() >= HEADER) else {
-            break;
-        };
-        messages.extend(match u16_at(message, 4) {
-            Some(NLMSG_DONE) => Some(done(message)),
-            Some(NLMSG_ERROR) => i32_at(message, HEADER).map(|number| Diag::Failed(-number)),
-            _ => message.get(HEADER..HEADER + DIAG).and_then(inet_diag_msg).map(Diag::Socket),
-        });
-        bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
-    }
-    messages
-}
-
-/// A dump ends with 0, or with what went wrong in it: without the module that lists TCP sockets, say.
-fn done(message: &[u8]) -> Diag {
-    match i32_at(message, HEADER) {
-        None | Some(0) => Diag::Done,
-        Some(number) => Diag::Failed(-number),
-    }
-}
-
-fn inet_diag_msg(message: &[u8]) -> Option<Socket> {
-    const AF_INET: u8 = 2;
-    let port = u16::from_be_bytes(message.get(4..6)?.try_into().ok()?);
-    let address: [u8; 16] = message.get(8..24)?.try_into().ok()?;
-    let ip = if message[0] == AF_INET {
-        IpAddr::V4(Ipv4Addr::new(address[0], address[1], address[2], address[3]))
-    } else {
-        IpAddr::V6(Ipv6Addr::from(address))
-    };
-    let inode = u32_at(message, 68)?;
-    Some(Socket {
-        local: SocketAddr::new(ip, port),
-        activity: activity(message[1], inode),
-        inode: (inode != 0).then_some(u64::from(inode)),
-        uid: u32_at(message, 64)?,
-    })
-}
-
-/// The kernel's TCP states: 7 is a socket without a connection, 10 one that listens; the rest belong to connections.
-fn activity(state: u8, inode: u32) -> Activity {
-    match state {
-        7 | 13 => Activity::Bound,
-        10 => Activity::Listening,
-        _ if inode == 0 => Activity::Lingering,
-        _ => Activity::Connected,
-    }
-}
-
-fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
-    Some(u16::from_ne_bytes(bytes.get(at..at + 2)?.try_into().ok()?))
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
-}
-
-fn i32_at(bytes: &[u8], at: usize) -> Option<i32> {
-    Some(i32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
+/// Linux, the release of a kernel: `6.8.0-45-generic` is 6.8.
+pub(crate) fn kernel_version(release: &str) -> Option<(u32, u32)> {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse);
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Activity, Diag, Stat, port_range, reserved_ports, sock_diag, socket_link, stat};
+    use super::{Stat, kernel_version, port_range, reserved_ports, stat};
 
     #[test]
     fn a_process_is_read_behind_any_name_and_a_zombie_is_none() {
@@ -185,70 +108,10 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_link_holds_the_inode() {
-        assert_eq!(socket_link("socket:[991]"), Some(991));
-        assert_eq!(socket_link("pipe:[991]"), None);
-    }
-
-    /// A dump message: header, family, state, local port and address, user, inode.
-    fn message(family: u8, state: u8, port: u16, ip: &[u8], inode: u32) -> Vec<u8> {
-        let mut bytes = vec![0; 88];
-        bytes[..4].copy_from_slice(&88_u32.to_ne_bytes());
-        bytes[4..6].copy_from_slice(&20_u16.to_ne_bytes());
-        bytes[16] = family;
-        bytes[17] = state;
-        bytes[20..22].copy_from_slice(&port.to_be_bytes());
-        bytes[24..24 + ip.len()].copy_from_slice(ip);
-        bytes[80..84].copy_from_slice(&1000_u32.to_ne_bytes());
-        bytes[84..88].copy_from_slice(&inode.to_ne_bytes());
-        bytes
-    }
-
-    #[test]
-    fn a_dump_of_sockets_is_read() {
-        let mut loopback = [0; 16];
-        loopback[15] = 1;
-        let mut bytes = message(2, 10, 8000, &[127, 0, 0, 1], 77);
-        bytes.extend(message(10, 7, 5173, &loopback, 78));
-        bytes.extend(message(2, 6, 8000, &[127, 0, 0, 1], 0));
-        let done: Vec<u8> = [20_u32.to_ne_bytes().as_slice(), &3_u16.to_ne_bytes(), &[0; 14]]
-            .into_iter()
-            .flatten()
-            .copied()
-            .collect();
-        bytes.extend(done);
-
-        let read = sock_diag(&bytes);
-
-        let sockets: Vec<_> = read
-            .iter()
-            .filter_map(|message| match message {
-                Diag::Socket(socket) => {
-                    Some((socket.local.to_string(), socket.activity, socket.inode))
-                }
-                _ => None,
-            })
-            .collect();
-        assert_eq!(
-            sockets,
-            [
-                ("127.0.0.1:8000".to_owned(), Activity::Listening, Some(77)),
-                ("[::1]:5173".to_owned(), Activity::Bound, Some(78)),
-                ("127.0.0.1:8000".to_owned(), Activity::Lingering, None),
-            ]
-        );
-        assert_eq!(read.last(), Some(&Diag::Done));
-    }
-
-    #[test]
-    fn a_refused_or_cut_dump_is_no_socket() {
-        let mut refused = vec![0; 36];
-        refused[..4].copy_from_slice(&36_u32.to_ne_bytes());
-        refused[4..6].copy_from_slice(&2_u16.to_ne_bytes());
-        refused[16..20].copy_from_slice(&(-2_i32).to_ne_bytes());
-        assert_eq!(sock_diag(&refused), [Diag::Failed(2)]);
-        refused[4..6].copy_from_slice(&3_u16.to_ne_bytes());
-        assert_eq!(sock_diag(&refused), [Diag::Failed(2)], "at the end of the dump");
-        assert_eq!(sock_diag(&message(2, 10, 8000, &[127, 0, 0, 1], 1)[..40]), []);
+    fn the_version_of_a_kernel_is_read() {
+        assert_eq!(kernel_version("6.8.0-45-generic"), Some((6, 8)));
+        assert_eq!(kernel_version("5.15.167.4-microsoft-standard-WSL2"), Some((5, 15)));
+        assert_eq!(kernel_version("4.4.0"), Some((4, 4)), "gVisor says this");
+        assert_eq!(kernel_version("mainline"), None);
     }
 }

@@ -9,6 +9,7 @@ pub mod release;
 pub mod report;
 mod reservation;
 pub mod reserve;
+pub mod who;
 
 use crate::flags::{Ports, PortsAction};
 use crate::ui::Ui;
@@ -23,7 +24,7 @@ pub fn ports(flags: &Ports, ui: &mut Ui) -> anyhow::Result<u8> {
         None if flags.stack.fix.is_wanted => fix::fix(&flags.stack, ui),
         None if flags.stack.undo => fix::undo(&flags.stack, ui),
         None => report::report(&flags.stack, ui),
-        Some(PortsAction::Who(flags)) => unimplemented!("{flags:?}"),
+        Some(PortsAction::Who(flags)) => who::who(flags, ui),
         Some(PortsAction::Free(flags)) => free::free(flags, ui),
         Some(PortsAction::Find(flags)) => find::find(flags, ui),
         Some(PortsAction::Reserve(flags)) => reserve::reserve(flags, ui),

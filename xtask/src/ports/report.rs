@@ -2,6 +2,7 @@
 
 use portman::allocate::{self, Request};
 use portman::lease::Memory;
+use portman::owner::Scope;
 use portman::port::Port;
 use portman::process::is_marked;
 use portman::report::{self, PortReport, Report, Word};
@@ -75,7 +76,11 @@ fn look(request: &Request, running: Option<&Record>, asker: &Asker) -> anyhow::R
     let assigned = running.and_then(|run| port_of(service, &run.ports));
     let (status, reason, owners) = match assigned.or(*preferred) {
         // As `ports free` would be asked.
-        Some(port) => report::look(port, asker, Asking::ByNumber { force: false })?,
+        Some(port) => {
+            let standing =
+                report::look(port, Scope::Group, asker, Asking::ByNumber { force: false })?;
+            (standing.status, standing.reason, standing.owners)
+        }
         None => (Word::Available, None, Vec::new()),
     };
     let is_own = |pid| running.is_some_and(|run| is_marked(pid, VARIABLE, run.session()));

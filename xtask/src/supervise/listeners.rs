@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use portman::check::{self, Socket};
-use portman::owner;
+use portman::owner::{self, Scope};
 use portman::port::Port;
+use portman::process::family;
 
 use super::identity::Identity;
 
@@ -31,9 +32,11 @@ impl Listeners {
         let is_new =
             |socket: &&Socket| socket.inode.is_some_and(|inode| !self.known.contains_key(&inode));
         let new: Vec<Socket> = sockets.iter().filter(is_new).copied().collect();
-        for socket in new {
-            let service = owner_of(&socket, services)?;
-            self.known.extend(socket.inode.map(|inode| (inode, service)));
+        let families = services.iter().flatten().flat_map(|service| family(service.group));
+        let holders = owner::holders(&new, Scope::Group, &families.collect::<Vec<u32>>())?;
+        for inode in new.iter().filter_map(|socket| socket.inode) {
+            let pids = holders.get(&inode).map_or(&[][..], Vec::as_slice);
+            self.known.insert(inode, service_of(pids, services)?);
         }
         let found = sockets.iter().filter_map(|socket| {
             let service = (*self.known.get(&socket.inode?)?)?;
@@ -43,12 +46,12 @@ impl Listeners {
     }
 }
 
-fn owner_of(socket: &Socket, services: &[Option<Identity>]) -> anyhow::Result<Option<usize>> {
-    for pid in owner::holders(&[*socket])? {
-        for (service, identity) in services.iter().enumerate() {
-            if let Some(identity) = identity
-                && identity.has(pid)?
-            {
+/// The service that one of these processes is of.
+fn service_of(pids: &[u32], services: &[Option<Identity>]) -> anyhow::Result<Option<usize>> {
+    for (service, identity) in services.iter().enumerate() {
+        let Some(identity) = identity else { continue };
+        for pid in pids {
+            if identity.has(*pid)? {
                 return Ok(Some(service));
             }
         }

@@ -5,8 +5,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use portman::check::{self, Socket};
-use portman::owner::{self, occupants};
+use portman::owner::{self, Scope, occupants};
 use portman::port::Port;
+use portman::process;
 use portman::report::occupied_reason;
 
 use super::identity::Identity;
@@ -40,7 +41,8 @@ pub(super) fn ask(probe: &Probe) -> Result<(), String> {
     }
     let is_ours = |socket: &&Socket| is_ours(socket, &probe.identity).unwrap_or(false);
     let Some(socket) = sockets.iter().find(is_ours) else {
-        let who = occupants(&sockets).map_or_else(|_| String::new(), |who| occupied_reason(&who));
+        let who = occupants(&sockets, Scope::Group, &[])
+            .map_or_else(|_| String::new(), |who| occupied_reason(&who));
         return Err(format!("port {port} is listened on by a process that is not its own: {who}"));
     };
     match &probe.ready {
@@ -50,9 +52,14 @@ pub(super) fn ask(probe: &Probe) -> Result<(), String> {
 }
 
 fn is_ours(socket: &Socket, identity: &Identity) -> io::Result<bool> {
-    for pid in owner::holders(&[*socket]).map_err(io::Error::other)? {
-        if identity.has(pid)? {
-            return Ok(true);
+    // Nearly always it is a descendant of the program that was started, and then nobody else is looked into.
+    let family = process::family(identity.group);
+    for scope in [Scope::Hinted, Scope::Group] {
+        let holders = owner::holders(&[*socket], scope, &family).map_err(io::Error::other)?;
+        for pid in holders.into_values().flatten() {
+            if identity.has(pid)? {
+                return Ok(true);
+            }
         }
     }
     Ok(false)

@@ -1,0 +1,157 @@
+//! Which processes have a socket open. The kernel keeps no list of that: the open files of candidates are looked
+//! through, the likely ones first.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt::Write;
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, RawDir, openat, readlinkat_raw, statat};
+use rustix::io::Errno;
+
+use super::super::{Scope, Socket, parse};
+use super::{cgroup, pids};
+
+pub(crate) fn holders(
+    sockets: &[Socket],
+    scope: Scope,
+    hints: &[u32],
+) -> io::Result<HashMap<u64, Vec<u32>>> {
+    let mut search = Search::new(sockets)?;
+    if !search.wanted.is_empty() {
+        search.look_into_all(hints);
+        if scope != Scope::Hinted {
+            search.go_on(sockets, scope)?;
+        }
+    }
+    Ok(search.holders)
+}
+
+pub(crate) fn has_open(pid: u32, inodes: &HashSet<u64>) -> io::Result<bool> {
+    let mut search = Search::of(inodes.clone())?;
+    match search.open_files(pid) {
+        Ok(()) => Ok(!search.holders.is_empty()),
+        Err(Errno::NOENT) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+struct Search {
+    /// `/proc`.
+    processes: OwnedFd,
+    wanted: HashSet<u64>,
+    holders: HashMap<u64, Vec<u32>>,
+    looked_into: HashSet<u32>,
+    /// Used for every process again: a path below `/proc`, and the entries of a folder.
+    path: String,
+    entries: Vec<u8>,
+}
+
+impl Search {
+    fn new(sockets: &[Socket]) -> io::Result<Self> {
+        Self::of(sockets.iter().filter_map(|socket| socket.inode).collect())
+    }
+
+    fn of(wanted: HashSet<u64>) -> io::Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(Self {
+            processes: openat(CWD, "/proc", flags, Mode::empty())?,
+            wanted,
+            holders: HashMap::new(),
+            looked_into: HashSet::new(),
+            path: String::new(),
+            entries: Vec::with_capacity(32 * 1024),
+        })
+    }
+
+    /// The processes of the users who made the sockets, the newest first; then those of the sockets' groups; then the
+    /// rest. The order saves time and decides nothing: a socket may have gone to a process of any user.
+    fn go_on(&mut self, sockets: &[Socket], scope: Scope) -> io::Result<()> {
+        let users: HashSet<u32> = sockets.iter().map(|socket| socket.uid).collect();
+        let mut pids = pids()?;
+        pids.sort_unstable_by(|one, other| other.cmp(one));
+        let is_likely = |pid: &u32| self.user(*pid).is_some_and(|user| users.contains(&user));
+        let (likely, others): (Vec<u32>, Vec<u32>) = pids.into_iter().partition(is_likely);
+        self.look_into_all(&likely);
+        if scope == Scope::Machine {
+            self.look_into_all(&others);
+            return Ok(());
+        }
+        self.look_into_all(&self.groups(sockets));
+        for pid in others {
+            if self.has_all() {
+                break;
+            }
+            self.look_into(pid);
+        }
+        Ok(())
+    }
+
+    fn has_all(&self) -> bool {
+        self.holders.len() == self.wanted.len()
+    }
+
+    /// The members of the control groups in which the sockets were made, as far as those are found without a search.
+    fn groups(&self, sockets: &[Socket]) -> Vec<u32> {
+        let groups: HashSet<u64> = sockets.iter().filter_map(|socket| socket.cgroup).collect();
+        let holder = |group: u64| {
+            let made_here = sockets.iter().filter(|socket| socket.cgroup == Some(group));
+            let mut inodes = made_here.filter_map(|socket| socket.inode);
+            inodes.find_map(|inode| self.holders.get(&inode)?.first().copied())
+        };
+        // A socket's holder is most often still where the socket was made; else it may be a neighbour of ours.
+        let member = |group: u64| holder(group).unwrap_or_else(std::process::id);
+        groups.into_iter().flat_map(|group| cgroup::members(group, member(group))).collect()
+    }
+
+    fn user(&mut self, pid: u32) -> Option<u32> {
+        self.set_path(pid, "");
+        Some(statat(&self.processes, self.path.as_str(), AtFlags::empty()).ok()?.st_uid)
+    }
+
+    fn look_into_all(&mut self, pids: &[u32]) {
+        for &pid in pids {
+            self.look_into(pid);
+        }
+    }
+
+    fn look_into(&mut self, pid: u32) {
+        if self.looked_into.insert(pid) {
+            // One that has ended meanwhile, or that we may not look into, is passed over.
+            self.open_files(pid).ok();
+        }
+    }
+
+    fn open_files(&mut self, pid: u32) -> Result<(), Errno> {
+        self.set_path(pid, "/fd");
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let files = openat(&self.processes, self.path.as_str(), flags, Mode::empty())?;
+        let mut left = self.wanted.len();
+        let mut link = [MaybeUninit::uninit(); 32];
+        let mut entries = RawDir::new(&files, self.entries.spare_capacity_mut());
+        while let Some(entry) = entries.next() {
+            let Ok((link, _)) = readlinkat_raw(&files, entry?.file_name(), &mut link) else {
+                continue;
+            };
+            let inode = parse::socket_link(link).filter(|inode| self.wanted.contains(inode));
+            let Some(inode) = inode else { continue };
+            let pids = self.holders.entry(inode).or_default();
+            if pids.last() == Some(&pid) {
+                continue;
+            }
+            pids.push(pid);
+            left -= 1;
+            if left == 0 {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn set_path(&mut self, pid: u32, below: &str) {
+        self.path.clear();
+        // Writing to a string does not fail.
+        write!(self.path, "{pid}{below}").ok();
+    }
+}
