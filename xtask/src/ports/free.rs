@@ -188,7 +188,7 @@ pub fn way_out(reason: &Reason, port: Port) -> String {
         Reason::Ourselves | Reason::Ancestor | Reason::TerminalLeader => {
             "end it yourself, where you started it".to_owned()
         }
-        Reason::AnotherUser(user) => format!("ask {user} to stop it, or {elsewhere}"),
+        Reason::AnotherUser(user) => format!("ask user {user} to stop it, or {elsewhere}"),
         Reason::Container(container) => match container.split_once(' ') {
             Some((runtime @ ("docker" | "podman" | "nerdctl"), name)) => {
                 format!("{runtime} stop {name}")
@@ -344,7 +344,7 @@ mod tests {
                 vec![holder(None, unseen)],
                 refused,
                 "8000: left a process of user bob: it belongs to user bob\n\
-                 hint: ask bob to stop it, or use another port: cargo xtask ports find --from 8000\n",
+                 hint: ask user bob to stop it, or use another port: cargo xtask ports find --from 8000\n",
             ),
             (vec![], refused, "8000: left another stack: it holds the port for a service\n"),
         ] {
@@ -366,7 +366,7 @@ mod tests {
             (Reason::Ourselves, "end it yourself"),
             (Reason::Ancestor, "end it yourself"),
             (Reason::TerminalLeader, "end it yourself"),
-            (Reason::AnotherUser(text("bob")), "ask bob to stop it"),
+            (Reason::AnotherUser(text("bob")), "ask user bob to stop it"),
             (Reason::Container(text("docker web")), "docker stop web"),
             (Reason::Container(text("podman 3f2a")), "podman stop 3f2a"),
             (Reason::Container(text("lxc web")), "stop the container"),
