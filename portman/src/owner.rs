@@ -145,7 +145,10 @@ fn unlisted(source: io::Error) -> Error {
 }
 
 fn describe(pids: impl Iterator<Item = u32>, users: &Users) -> Result<HashMap<u32, Owner>> {
-    let pids: Vec<Pid> = pids.map(Pid::from_u32).collect();
+    // Looked up before and after they are described: a pid may be given to somebody else in between.
+    let processes: HashMap<u32, Process> =
+        pids.filter_map(|pid| Some((pid, Process::find(pid).ok()??))).collect();
+    let pids: Vec<Pid> = processes.keys().copied().map(Pid::from_u32).collect();
     let mut system = System::new().map_err(|error| unlisted(io::Error::other(error)))?;
     let wanted = ProcessRefreshKind::nothing()
         .with_cmd(UpdateKind::Always)
@@ -156,8 +159,9 @@ fn describe(pids: impl Iterator<Item = u32>, users: &Users) -> Result<HashMap<u3
     system.refresh_processes_specifics(ProcessesToUpdate::Some(&pids), false, wanted);
     let owner = |pid: &Pid| {
         let described = system.process(*pid)?;
+        let process = *processes.get(&pid.as_u32())?;
         // A process that ended meanwhile is no owner any more.
-        let process = Process::find(pid.as_u32()).ok()??;
+        process.is_alive().ok()?.then_some(())?;
         let uid = described.user_id().map(|id| **id);
         let owner = Owner {
             process,

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::thread;
 
 use portman::check::{Hold, Status, check, listeners};
-use portman::owner;
+use portman::owner::{self, Scope};
 use portman::port::Port;
 use portman::process::Process;
 use tests::{
@@ -161,7 +161,8 @@ fn listens_over_hold(mut command: Command, port: Port) -> Result<Vec<IpAddr>, St
     let server = Running::start(&mut command);
     let sockets = eventually(&format!("{command:?} listens, or ends"), || {
         let sockets = listeners(port).unwrap();
-        let is_up = owner::holders(&sockets).unwrap().contains(&server.pid());
+        let holders = owner::holders(&sockets, Scope::Hinted, &[server.pid()]).unwrap();
+        let is_up = !holders.is_empty();
         let has_ended = || Process::find(server.pid()).unwrap().is_none();
         if is_up { Some(sockets) } else { has_ended().then(Vec::new) }
     });

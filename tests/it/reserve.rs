@@ -12,7 +12,7 @@ use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use portman::check::{Status, check, look};
-use portman::owner::occupants;
+use portman::owner::{Scope, occupants};
 use portman::port::Port;
 use portman::process::{Process, is_marked};
 use portman::stop;
@@ -135,7 +135,7 @@ fn what_is_reserved_for_a_command_is_nobody_elses_while_it_runs() {
     for port in [20000, 8000] {
         assert_held(port);
         let Status::Occupied(sockets) = check(Port::new(port).unwrap()) else { panic!("{port}") };
-        let pids = occupants(&sockets).unwrap();
+        let pids = occupants(&sockets, Scope::Machine, &[]).unwrap();
         let pids: Vec<u32> =
             pids.iter().flat_map(|one| &one.owners).map(|owner| owner.process.pid).collect();
         assert_eq!(pids, [reserve.pid(); 2], "the command inherits no hold");
