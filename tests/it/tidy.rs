@@ -29,7 +29,7 @@ const XTASK: [&[&str]; 13] = [
     &["supervise::run"],
     &["supervise::setup"],
     &["supervise", "recover"],
-    &["dev", "ports", "patch"],
+    &["bench", "dev", "ports", "patch"],
     &["lib"],
     &["main"],
 ];
@@ -167,8 +167,9 @@ fn formats_do_not_know_each_other() {
 
 #[test]
 fn every_file_says_what_it_is_for() {
-    for source in
-        ["portman/src", "xtask/src", "tests/src", "tests/it"].into_iter().flat_map(sources)
+    for source in ["portman/src", "xtask/src", "bench/src", "tests/src", "tests/it"]
+        .into_iter()
+        .flat_map(sources)
     {
         assert!(source.text.starts_with("//! "), "{} begins with no `//!`", source.name);
     }
@@ -226,7 +227,9 @@ fn the_library_is_quiet() {
 
 #[test]
 fn nothing_is_left_to_be_done_later() {
-    for source in ["portman/src", "xtask/src", "tests/src"].into_iter().flat_map(sources) {
+    for source in
+        ["portman/src", "xtask/src", "bench/src", "tests/src"].into_iter().flat_map(sources)
+    {
         for word in ["TODO", "FIXME", "XXX", "HACK", "unimplemented!", "#[ignore"] {
             assert!(!source.text.contains(word), "{} says {word}", source.name);
         }

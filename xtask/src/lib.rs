@@ -2,6 +2,7 @@
 
 pub mod flags;
 
+pub mod bench;
 pub mod dev;
 
 pub mod config;
@@ -52,6 +53,7 @@ fn run(command: Command, ui: &mut Ui) -> anyhow::Result<u8> {
         Command::Ports(flags) => ports::ports(&flags, ui),
         Command::Patch(flags) => patch::patch(&flags, ui).map(|()| 0),
         Command::Restore(flags) => recover::restore(&flags, ui).map(|()| 0),
+        Command::Bench(flags) => bench::bench(&flags),
     }
 }
 
@@ -71,7 +73,9 @@ fn mode(command: &Command) -> Mode {
         Command::Dev(flags) if flags.json => Mode::Events,
         Command::Dev(_) => Mode::Run,
         Command::Ports(flags) if flags.is_json() => Mode::Json,
-        Command::Ports(_) | Command::Patch(_) | Command::Restore(_) => Mode::Answer,
+        Command::Ports(_) | Command::Patch(_) | Command::Restore(_) | Command::Bench(_) => {
+            Mode::Answer
+        }
     }
 }
 

@@ -139,6 +139,21 @@ impl Drop for Child {
     }
 }
 
+/// Runs a command to its end, with our own input, outputs and folder, and with `env` added to our environment. Its exit
+/// code; of one that a signal ended 128 and the signal, as a shell says it.
+///
+/// # Errors
+/// When it cannot be started.
+pub fn run_attached(words: &[OsString], env: &[(OsString, OsString)]) -> io::Result<u8> {
+    let (program, arguments) = words.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+    let command = duct::cmd(program, arguments).unchecked();
+    let command = env.iter().fold(command, |command, (name, value)| command.env(name, value));
+    let status = command.run()?.status;
+    let code = sys::exit_signal(status).map(|signal| 128 + signal).or(status.code());
+    // A code that is no byte cannot be passed on; that it is no success can.
+    Ok(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX))
+}
+
 /// A number of places; who wants one waits until one is free.
 #[derive(Clone)]
 struct Places(Arc<(Mutex<usize>, Condvar)>);

@@ -17,6 +17,7 @@ use crate::config::{Ready, Service};
 use crate::notice::{Address, Notice};
 use crate::plan::Launch;
 use crate::ui::Ui;
+pub use child::run_attached;
 use child::{Child, not_started};
 pub use inbox::Inbox;
 use inbox::Message;
