@@ -34,7 +34,7 @@ const XTASK: [&[&str]; 16] = [
     &["supervise::setup"],
     &["supervise", "recover"],
     &["patch"],
-    &["dev", "ports", "init"],
+    &["dev", "ports", "init", "bench"],
     &["lib"],
     &["main"],
 ];
@@ -172,8 +172,9 @@ fn formats_do_not_know_each_other() {
 
 #[test]
 fn every_file_says_what_it_is_for() {
-    for source in
-        ["portman/src", "xtask/src", "tests/src", "tests/it"].into_iter().flat_map(sources)
+    for source in ["portman/src", "xtask/src", "bench/src", "tests/src", "tests/it"]
+        .into_iter()
+        .flat_map(sources)
     {
         assert!(source.text.starts_with("//! "), "{} begins with no `//!`", source.name);
     }
@@ -193,6 +194,7 @@ const CONFINED: [(&str, &[&str]); 10] = [
     (
         "std::env",
         &[
+            "xtask/src/bench.rs",
             "xtask/src/dev.rs",
             "xtask/src/session.rs",
             "xtask/src/environment.rs",
@@ -233,7 +235,9 @@ fn the_library_is_quiet() {
 
 #[test]
 fn nothing_is_left_to_be_done_later() {
-    for source in ["portman/src", "xtask/src", "tests/src"].into_iter().flat_map(sources) {
+    for source in
+        ["portman/src", "xtask/src", "bench/src", "tests/src"].into_iter().flat_map(sources)
+    {
         for word in ["TODO", "FIXME", "XXX", "HACK", "unimplemented!", "#[ignore"] {
             assert!(!source.text.contains(word), "{} says {word}", source.name);
         }

@@ -32,6 +32,8 @@ pub enum Command {
     Patch(Patch),
     /// Put back what a killed run left patched
     Restore(Restore),
+    /// Measure what this repository promises beside other programs
+    Bench(Bench),
     /// The process that keeps ports for `ports reserve`
     #[command(name = HOLD, hide = true)]
     Hold,
@@ -296,6 +298,21 @@ pub struct Restore {
     /// Where you edited the very value that was patched: keep your edit and forget the original
     #[arg(long)]
     pub keep_edits: bool,
+}
+
+/// Flags of `bench`.
+#[derive(Debug, Args)]
+pub struct Bench {
+    /// What to measure
+    #[arg(value_enum)]
+    pub what: Measured,
+}
+
+/// What can be measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Measured {
+    /// Who has a port, are many free, what a reserved one costs
+    Ports,
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 pub mod flags;
 
+pub mod bench;
 pub mod dev;
 
 pub mod config;
@@ -60,6 +61,7 @@ fn run(command: Command, ui: &mut Ui) -> anyhow::Result<u8> {
         Command::Init(flags) => init::init(&flags, ui).map(|()| 0),
         Command::Patch(flags) => patch::patch(&flags, ui).map(|()| 0),
         Command::Restore(flags) => recover::restore(&flags, ui).map(|()| 0),
+        Command::Bench(flags) => bench::bench(&flags),
         Command::Hold => ports::hold(ui).map(|()| 0),
     }
 }
@@ -81,9 +83,11 @@ fn mode(command: &Command) -> Mode {
         Command::Dev(_) => Mode::Run,
         Command::Ports(flags) if flags.is_json() => Mode::Json,
         Command::Hold => Mode::Json,
-        Command::Ports(_) | Command::Init(_) | Command::Patch(_) | Command::Restore(_) => {
-            Mode::Answer
-        }
+        Command::Ports(_)
+        | Command::Init(_)
+        | Command::Patch(_)
+        | Command::Restore(_)
+        | Command::Bench(_) => Mode::Answer,
     }
 }
 
