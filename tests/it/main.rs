@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+/// What is done when a port is taken: for one run, and for good.
+mod conflicts;
 /// Stacks without a dev.toml.
 mod detect;
 /// `cargo xtask dev` with scripted services: errors, stopping, watching, events.

@@ -121,11 +121,7 @@ fn chosen(conflict: &Conflict, ui: &Ui) -> Resolution {
 }
 
 fn sentence(conflict: &Conflict) -> String {
-    format!(
-        "{} cannot have port {}",
-        conflict.service,
-        taken_reason(conflict.port, &conflict.reason)
-    )
+    format!("{}: port {}", conflict.service, taken_reason(conflict.port, &conflict.reason))
 }
 
 fn tell(conflict: &Conflict, resolved: Resolved, ui: &mut Ui) {

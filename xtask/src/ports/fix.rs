@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use portman::allocate::foresee;
 use portman::fs;
-use portman::lease::Book;
+use portman::lease::{Book, Memory};
 use portman::patch::{Edit, Format};
 use portman::port::Port;
 use portman::restore::{self, FileChange, FilePatch, Patches};
 
-use crate::config::{self, PortWish, Service, Source, Stack};
+use crate::config::{self, Service, Source, Stack};
 use crate::failure::{Failure, Kind};
 use crate::flags::PortsOfStack;
 use crate::holds::Holds;
@@ -37,8 +38,7 @@ pub fn fix(flags: &PortsOfStack, ui: &mut Ui) -> anyhow::Result<u8> {
     let consent = if flags.fix.yes { Consent::Given } else { Consent::Ask };
     if flags.fix.dry_run {
         let freed = would_free(&stack, how, consent, &asker, ui)?;
-        let holds = Holds::reserve(&stack, &memory::read(&state, &stack.root, ui)?, ui)?;
-        let ports = ports(&stack, &holds, &freed);
+        let ports = foreseen(&stack, &memory::read(&state, &stack.root, ui)?, &freed)?;
         for change in restore::prepare(&written(&stack, &ports))? {
             ui.print(&change.diff(&relative(&change.path, &stack.root)));
         }
@@ -53,16 +53,15 @@ pub fn fix(flags: &PortsOfStack, ui: &mut Ui) -> anyhow::Result<u8> {
     Ok(0)
 }
 
-/// The ports, with the preferred one for services whose port would be freed first.
-fn ports(stack: &Stack, holds: &Holds, freed: &[String]) -> Vec<Option<Port>> {
-    let port = |(service, held): (&Service, Option<Port>)| {
-        if freed.contains(&service.name) {
-            service.port.and_then(PortWish::preferred)
-        } else {
-            held
-        }
+/// The ports that the services would get, one entry a service; the preferred one where it would be freed first.
+fn foreseen(stack: &Stack, memory: &Memory, freed: &[String]) -> anyhow::Result<Vec<Option<Port>>> {
+    let requests = stack.requests();
+    let given = foresee(&requests, &stack.pool, memory)?;
+    let port = |service: &Service| {
+        let place = requests.iter().position(|request| request.service == service.name)?;
+        if freed.contains(&service.name) { requests[place].preferred } else { given[place] }
     };
-    stack.services.iter().zip(holds.ports()).map(port).collect()
+    Ok(stack.services.iter().map(port).collect())
 }
 
 /// Everything that says a port: what a run would patch, and dev.toml itself.
