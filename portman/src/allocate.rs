@@ -44,7 +44,8 @@ impl Default for Pool {
 }
 
 impl Pool {
-    /// The pool for whoever wants any port: the one that [`any::reserve`] takes from.
+    /// The pool for whoever wants any port: the one that [`any::reserve`] takes from, and behind it the usual ranges, for
+    /// one who would like a port of the former and finds it and its neighbours taken.
     ///
     /// # Errors
     /// When the system does not tell its ranges.
@@ -52,7 +53,8 @@ impl Pool {
         let spare = fit::spare(&limits()?);
         let range = spare.first().zip(spare.last());
         let range = range.and_then(|(first, last)| PortRange::new(*first, *last));
-        Ok(Self { ranges: range.into_iter().collect(), ..Self::default() })
+        let usual = Self::default();
+        Ok(Self { ranges: range.into_iter().chain(usual.ranges).collect(), ..usual })
     }
 }
 
