@@ -19,7 +19,7 @@ use portman::stop;
 use rustix::net::{AddressFamily, SocketType, bind, socket};
 use rustix::process::{Pid, getsid, kill_process_group};
 use serde_json::Value;
-use tests::{PATIENCE, Running, Signal, Stage, eventually, not_run, own_network, rounds};
+use tests::{Ended, PATIENCE, Running, Signal, Stage, eventually, not_run, own_network, rounds};
 
 use crate::{PROGRAMS, stage};
 
@@ -69,6 +69,14 @@ fn ports(reserved: &Value) -> Vec<u16> {
 fn holder(reserved: &Value) -> Process {
     let pid = u32::try_from(reserved["holder"].as_u64().unwrap()).unwrap();
     Process::find(pid).unwrap().expect("it lives")
+}
+
+/// The two outputs of a process come in no order between them.
+#[track_caller]
+fn assert_lines(ended: &Ended, lines: &[&str]) {
+    for line in lines {
+        assert!(ended.output.lines().any(|told| told == *line), "{line}:\n{}", ended.output);
+    }
 }
 
 /// The records that are there.
@@ -155,7 +163,7 @@ fn what_is_reserved_for_a_command_is_nobody_elses_while_it_runs() {
         "0",
     ]);
     assert!(other.output.contains("web gets port 8001, since 8000 is taken: "), "{}", other.output);
-    assert!(other.output.ends_with("API_PORT=20001\nWEB_PORT=8001"), "{}", other.output);
+    assert_lines(&other, &["API_PORT=20001", "WEB_PORT=8001"]);
     reserve.signal(Signal::TERM);
     assert_eq!(reserve.wait().code, 143);
     assert_free(20000);
@@ -251,7 +259,7 @@ fn what_is_reserved_stays_until_it_is_released() {
     let stage = stage();
     let first = stage.run(&["ports", "reserve", "api", "web:8000"]);
     assert_eq!(first.code, 0, "{}", first.output);
-    assert!(first.output.contains("API_PORT=20000\nWEB_PORT=8000"), "{}", first.output);
+    assert_lines(&first, &["API_PORT=20000", "WEB_PORT=8000"]);
     assert!(first.output.contains("kept for one hour"), "{}", first.output);
     let db = reserved(&stage, &["db", "--ttl", "1h"]);
     assert_eq!(ports(&db), [20001]);
