@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{BufRead, BufReader, Write};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -16,10 +16,10 @@ use portman::owner::{Scope, occupants};
 use portman::port::Port;
 use portman::process::{Process, is_marked};
 use portman::stop;
-use rustix::net::{AddressFamily, SocketType, bind, socket};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with};
 use rustix::process::{Pid, getsid, kill_process_group};
 use serde_json::Value;
-use tests::{PATIENCE, Running, Signal, Stage, eventually, not_run, own_network, rounds};
+use tests::{Ended, PATIENCE, Running, Signal, Stage, eventually, not_run, own_network, rounds};
 
 use crate::{PROGRAMS, stage};
 
@@ -29,20 +29,25 @@ fn plain_bind(port: u16) -> rustix::io::Result<()> {
         (AddressFamily::INET, (Ipv4Addr::UNSPECIFIED, port).into()),
         (AddressFamily::INET6, (Ipv6Addr::UNSPECIFIED, port).into()),
     ];
-    let bind_one = |(family, address)| bind(&socket(family, SocketType::STREAM, None)?, &address);
+    let bind_one = |(family, address)| {
+        bind(&socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?, &address)
+    };
     addresses.into_iter().try_for_each(bind_one)
 }
 
 #[track_caller]
 fn assert_held(port: u16) {
     assert_eq!(plain_bind(port), Err(rustix::io::Errno::ADDRINUSE), "{port}");
-    // While a server of the user's has it.
-    drop(TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap());
+}
+
+/// Without binding it: a process that another test starts at that moment would have a copy of the socket.
+fn is_free(port: u16) -> bool {
+    matches!(look(Port::new(port).unwrap()), Status::Available(()))
 }
 
 #[track_caller]
 fn assert_free(port: u16) {
-    assert_eq!(plain_bind(port), Ok(()), "{port}");
+    assert!(is_free(port), "{:?}", look(Port::new(port).unwrap()));
 }
 
 /// What `reserve --format json` says. On return the ports are held.
@@ -69,6 +74,14 @@ fn ports(reserved: &Value) -> Vec<u16> {
 fn holder(reserved: &Value) -> Process {
     let pid = u32::try_from(reserved["holder"].as_u64().unwrap()).unwrap();
     Process::find(pid).unwrap().expect("it lives")
+}
+
+/// The two outputs of a process come in no order between them.
+#[track_caller]
+fn assert_lines(ended: &Ended, lines: &[&str]) {
+    for line in lines {
+        assert!(ended.output.lines().any(|told| told == *line), "{line}:\n{}", ended.output);
+    }
 }
 
 /// The records that are there.
@@ -155,7 +168,7 @@ fn what_is_reserved_for_a_command_is_nobody_elses_while_it_runs() {
         "0",
     ]);
     assert!(other.output.contains("web gets port 8001, since 8000 is taken: "), "{}", other.output);
-    assert!(other.output.ends_with("API_PORT=20001\nWEB_PORT=8001"), "{}", other.output);
+    assert_lines(&other, &["API_PORT=20001", "WEB_PORT=8001"]);
     reserve.signal(Signal::TERM);
     assert_eq!(reserve.wait().code, 143);
     assert_free(20000);
@@ -251,9 +264,7 @@ fn what_is_reserved_stays_until_it_is_released() {
     let stage = stage();
     let first = stage.run(&["ports", "reserve", "api", "web:8000"]);
     assert_eq!(first.code, 0, "{}", first.output);
-    for line in ["API_PORT=20000", "WEB_PORT=8000"] {
-        assert!(first.output.lines().any(|told| told == line), "{}", first.output);
-    }
+    assert_lines(&first, &["API_PORT=20000", "WEB_PORT=8000"]);
     assert!(first.output.contains("kept for one hour"), "{}", first.output);
     let db = reserved(&stage, &["db", "--ttl", "1h"]);
     assert_eq!(ports(&db), [20001]);
@@ -377,7 +388,7 @@ fn the_ports_are_free_when_their_time_is_over() {
     for arguments in [&["api", "--ttl", "50ms"][..], &["api", "--ttl", "50ms", "--owner", &owner]] {
         let reserved = reserved(&stage, arguments);
         for port in ports(&reserved) {
-            eventually("the time is over", || plain_bind(port).ok());
+            eventually("the time is over", || is_free(port).then_some(()));
         }
         eventually("the record is gone", || (records(&stage) == 0).then_some(()));
     }
@@ -513,7 +524,7 @@ fn assert_can_be_had(stage: &Stage) {
     assert_eq!(stage.run(&["ports", "release", "api"]).code, 0);
     // One that had only just been started may come late.
     eventually("no holder is left", || stage.left_processes().is_empty().then_some(()));
-    assert!(matches!(look(Port::new(8000).unwrap()), Status::Available(())));
+    assert_free(8000);
     assert_eq!(records(stage), 0);
 }
 
@@ -565,7 +576,7 @@ fn many_at_once_and_of_two_users_have_ports_of_their_own() {
     let killed = Instant::now();
     drop(owner);
     for &port in &given {
-        eventually("the owner's end frees its port", || plain_bind(port).ok());
+        eventually("the owner's end frees its port", || is_free(port).then_some(()));
     }
     println!("96 ports were free {:?} after their owner was killed", killed.elapsed());
 }
