@@ -187,7 +187,7 @@ fn a_service_whose_port_is_taken_can_be_left_out_with_what_depends_on_it() {
     dev.signal(Signal::INT);
     assert_eq!(dev.wait().code, 0);
 
-    stage.file("dev.toml", &DEV.split("\n[services.web]").next().unwrap().to_owned());
+    stage.file("dev.toml", DEV.split("\n[services.web]").next().unwrap());
     let ended = stage.run(&["dev", "--on-conflict", "skip"]);
     assert_eq!(ended.code, 3, "{}", ended.output);
     assert!(ended.output.contains("no service is left to be started"), "{}", ended.output);
