@@ -216,6 +216,10 @@ pub enum RestartReason {
     Refused,
 }
 
+/// What to do about a service that does not listen on its port.
+pub const OBEY: &str =
+    "it is told the port in PORT; give it a flag with `{port}` in its command, or patch its config";
+
 /// What became of a value: `8000 → 8001`, `new → 8001`.
 pub fn became(change: &Change) -> String {
     format!("{} → {}", change.old.as_deref().unwrap_or("new"), change.new)

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::detect::Found;
 use crate::failure::Failure;
-use crate::notice::{Address, Notice, RestartReason, VERSION, became, listed};
+use crate::notice::{Address, Notice, OBEY, RestartReason, VERSION, became, listed};
 
 /// How to print.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -305,10 +305,9 @@ fn sentence(notice: &Notice) -> Option<(&'static str, String)> {
 fn wrong_port(service: &str, port: Option<Port>, listens: &[Port]) -> String {
     let listens = listed(listens);
     match port {
-        Some(port) => format!(
-            "{service} listens on port {listens}, and was given {port}\n  \
-             hint: it is told the port in PORT; give it a flag with `{{port}}` in its command, or patch its config"
-        ),
+        Some(port) => {
+            format!("{service} listens on port {listens}, and was given {port}\n  hint: {OBEY}")
+        }
         None => format!(
             "{service} listens on port {listens}, which was given to another service\n  \
              hint: say its port in dev.toml"
@@ -411,7 +410,7 @@ mod tests {
 
     use super::{Line, Mode, Ui, detected, json_line, split_lines};
     use crate::detect::Found;
-    use crate::notice::{Address, Notice, RestartReason, VERSION};
+    use crate::notice::{Address, Notice, OBEY, RestartReason, VERSION};
 
     fn ui(services: &[&str]) -> Ui {
         Ui {

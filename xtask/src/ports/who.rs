@@ -101,6 +101,11 @@ fn owner_lines(owner: &OwnerReport, held: bool, now: Duration) -> String {
     rows.extend(owner.dir.as_ref().map(|dir| row("in", dir)));
     rows.extend(owner.unit.as_ref().map(unit));
     rows.push(row("command", &owner.cmdline));
+    // Nobody wants to stop a hold.
+    if !held || owner.activity == Activity::Listening {
+        let word = if owner.can_terminate { "yes" } else { "no" };
+        rows.push(row("stoppable", &format!("{word}: {}", owner.why)));
+    }
     format!("  {} (pid {}{user}), started {started}\n", owner.name, owner.pid) + &indented(&rows)
 }
 
@@ -186,7 +191,7 @@ mod tests {
             dir: Some("/home/ann/shop".to_owned()),
             unit: None,
             can_terminate: true,
-            why: String::new(),
+            why: "it is a development server of ann".to_owned(),
         }
     }
 
@@ -226,10 +231,12 @@ port 8000 is taken
     in          /home/ann/shop
     service     web.service
     command     node serve
+    stoppable   yes: it is a development server of ann
   python3 (pid 4711, user ann), started 2h 5m ago
     listens on  [::1]:8000
     in          /home/ann/shop
     command     python3 serve
+    stoppable   yes: it is a development server of ann
   localhost:8000 is two servers: node (pid 7) on 127.0.0.1, python3 (pid 4711) on ::1
 ",
         );

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use portman::port::Port;
 
 use crate::config::Restart;
-use crate::notice::{Notice, RestartReason};
+use crate::notice::{Notice, OBEY, RestartReason};
 use crate::sys::Request;
 use whereabouts::Whereabouts;
 
@@ -524,8 +524,12 @@ impl State {
         let timeout = life.spec.ready_timeout;
         let why = life.not_ready.take().unwrap_or_else(|| "no probe was answered".to_owned());
         let elsewhere = life.whereabouts.elsewhere();
+        let hint = match elsewhere {
+            Some(_) => OBEY,
+            None => "a longer `timeout` in its `ready` gives it more time",
+        };
+        let elsewhere = elsewhere.map(|place| format!("; {place}")).unwrap_or_default();
         let reason = format!("it was not ready within {timeout:?}: {why}{elsewhere}");
-        let hint = "a longer `timeout` in its `ready` gives it more time";
         self.begin_stop(service, Then::Fail, now);
         self.fail(service, reason, Some(hint.to_owned()));
     }

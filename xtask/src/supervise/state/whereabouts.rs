@@ -30,12 +30,10 @@ impl Whereabouts {
         *self = Self { watched_until: Some(now + WATCHED), ..Self::default() };
     }
 
-    /// Where it listens instead, as the end of a sentence.
-    pub(super) fn elsewhere(&self) -> String {
-        match &self.wrong {
-            Some((ports, _)) => format!("; it listens on {}", listed(ports)),
-            None => String::new(),
-        }
+    /// Where it listens instead, as a sentence.
+    pub(super) fn elsewhere(&self) -> Option<String> {
+        let (ports, _) = self.wrong.as_ref()?;
+        Some(format!("it listens on {}", listed(ports)))
     }
 
     /// Takes in which wrong ports it has now; true when it is time to tell.
