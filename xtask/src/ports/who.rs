@@ -249,7 +249,7 @@ port 8000 is taken
                 Activity::Bound,
                 false,
                 "taken, though nobody listens",
-                "bound to  0.0.0.0:8000, without listening",
+                "bound to   0.0.0.0:8000, without listening",
             ),
             (
                 Activity::Bound,
