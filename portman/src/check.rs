@@ -113,8 +113,9 @@ pub fn is_held(port: Port) -> io::Result<bool> {
 
 struct Seen {
     sockets: HashMap<u16, Vec<Socket>>,
-    is_complete: bool,
-    unprivileged_start: u16,
+    /// From here on, a port that nobody is seen on is free. On others only a bind can tell: the system does not let us
+    /// have ports below, or (none) does not show all that could be on any.
+    certain_from: Option<u16>,
 }
 
 fn seen(ports: &[Port]) -> io::Result<Seen> {
@@ -127,7 +128,9 @@ fn seen(ports: &[Port]) -> io::Result<Seen> {
     // An ended connection does not keep a server away.
     connections.retain(|socket| socket.activity != Activity::Lingering);
     sockets.extend(by_port(connections));
-    Ok(Seen { sockets, is_complete, unprivileged_start: sys::limits()?.unprivileged_start })
+    let is_certain = is_complete && !others.is_empty();
+    let certain_from = is_certain.then(sys::unprivileged_start).transpose()?;
+    Ok(Seen { sockets, certain_from })
 }
 
 fn by_port(sockets: Vec<Socket>) -> HashMap<u16, Vec<Socket>> {
@@ -142,11 +145,10 @@ impl Seen {
     fn status(&self, port: Port) -> Status<()> {
         match self.sockets.get(&port.get()) {
             Some(sockets) => Status::Occupied(sockets.clone()),
-            // What is not seen, and whether we have the permission, is known only by trying.
-            None if !self.is_complete || port.get() < self.unprivileged_start => {
-                check(port).map(drop)
+            None if self.certain_from.is_some_and(|first| port.get() >= first) => {
+                Status::Available(())
             }
-            None => Status::Available(()),
+            None => check(port).map(drop),
         }
     }
 }
@@ -245,12 +247,13 @@ fn unlisted<Free>(error: &io::Error) -> Status<Free> {
 
 fn refused(port: Port, error: &io::Error) -> Status<Hold> {
     if error.kind() == io::ErrorKind::PermissionDenied
-        && let Ok(limits) = sys::limits()
-        && port.get() < limits.unprivileged_start
+        && let Ok(unprivileged_start) = sys::unprivileged_start()
+        && port.get() < unprivileged_start
     {
-        let blocked = Block::Permission { unprivileged_start: limits.unprivileged_start };
         return match sys::sockets(&[port]) {
-            Ok(Listing { sockets, .. }) if sockets.is_empty() => Status::Blocked(blocked),
+            Ok(Listing { sockets, .. }) if sockets.is_empty() => {
+                Status::Blocked(Block::Permission { unprivileged_start })
+            }
             Ok(Listing { sockets, .. }) => Status::Occupied(sockets),
             Err(error) => unlisted(&error),
         };

@@ -13,7 +13,7 @@ pub(crate) use claim::{Claim, claim, is_claimed};
 pub(crate) use diag::{connections, inode, is_family_absent, sockets};
 pub(crate) use files::{forbids_rename, is_shared, keep_owner, make_private};
 pub(crate) use holders::holders;
-pub(crate) use limits::limits;
+pub(crate) use limits::{limits, unprivileged_start};
 pub(crate) use processes::{
     children, environment, group, parent, pids, signal, started, wait_gone,
 };
