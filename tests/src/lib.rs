@@ -5,6 +5,7 @@
 
 mod network;
 mod process;
+mod sandbox;
 mod stage;
 mod template;
 
@@ -15,6 +16,7 @@ use std::time::{Duration, Instant};
 
 pub use network::own_network;
 pub use process::{Ended, Running, Signal, ignore_term};
+pub use sandbox::without_netlink;
 pub use stage::{Programs, Stage};
 pub use template::{Browser, chromium, copy_folder, template};
 

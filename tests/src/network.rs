@@ -1,6 +1,6 @@
 //! A network of a test's own: its ports are all free, and no other test can take one.
 
-#![expect(unsafe_code, reason = "there is no safe wrapper for a thread's own network")]
+#![expect(unsafe_code, reason = "there is no safe wrapper for an interface's flags")]
 
 use std::env;
 use std::io;
@@ -14,46 +14,36 @@ use crate::not_run;
 /// Set in a process that was started in a network of its own.
 const INSIDE: &str = "TESTS_OWN_NETWORK";
 
-/// Moves this thread, and all it starts from now on, into a network with nothing but a loopback interface, and says with
-/// true that the test can go on. That needs root; an ordinary user's test is run in a process of its own instead, as root
-/// of a user namespace, and is over when this says false. Where that is not possible either, it is reported as not run.
+/// Runs this one test again, in a process and a network of its own with nothing but a loopback interface; there this says
+/// with true that the test can go on. Here it says false, and the test is over. That needs root or user namespaces; where
+/// there are neither, the test is reported as not run.
+///
+/// The process is its own because a socket is every child's until that becomes its program, also a child that another
+/// test starts: no test could say who has its port, nor that nobody has it any more.
 pub fn own_network(test: &str) -> bool {
     if env::var_os(INSIDE).is_some() {
         loopback_up().expect("who made this network may use it");
         return true;
     }
-    match enter() {
-        Ok(()) => return true,
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
-        Err(error) => panic!("{test}: no network of its own: {error}"),
-    }
-    if unshare().arg("true").status().is_ok_and(|status| status.success()) {
-        run_inside(test);
-    } else {
-        not_run(test, "a network of its own needs root, or user namespaces and `unshare`");
+    let ways: [&[&str]; 2] = [&["--net"], &["--user", "--map-root-user", "--net"]];
+    let works = |way: &&[&str]| {
+        let tried = Command::new("unshare").args(*way).arg("true").output();
+        tried.is_ok_and(|tried| tried.status.success())
+    };
+    match ways.into_iter().find(works) {
+        Some(way) => run_inside(test, way),
+        None => not_run(test, "a network of its own needs `unshare`, and root or user namespaces"),
     }
     false
 }
 
-fn unshare() -> Command {
-    let mut command = Command::new("unshare");
-    command.args(["--user", "--map-root-user", "--net"]).stderr(Stdio::null());
-    command
-}
-
-/// Runs this one test again, inside.
-fn run_inside(test: &str) {
-    let program = env::current_exe().expect("we are a file");
-    let output = unshare().arg(program).args([test, "--nocapture"]).env(INSIDE, "1").output();
-    let output = output.expect("it could be started a moment ago");
+fn run_inside(test: &str, way: &[&str]) {
+    let mut inside = Command::new("unshare");
+    inside.args(way).arg(env::current_exe().expect("we are a file"));
+    inside.args([test, "--nocapture"]).env(INSIDE, "1").stderr(Stdio::inherit());
+    let output = inside.output().expect("it could be started a moment ago");
     let told = String::from_utf8_lossy(&output.stdout);
     assert!(told.contains(" 1 passed; 0 failed;"), "{test} in a network of its own:\n{told}");
-}
-
-fn enter() -> io::Result<()> {
-    // SAFETY: a new network concerns only this thread and what it starts; no memory is touched.
-    checked(unsafe { libc::unshare(libc::CLONE_NEWNET) })?;
-    loopback_up()
 }
 
 fn loopback_up() -> io::Result<()> {
