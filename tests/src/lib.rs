@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 pub use network::own_network;
 pub use process::{Ended, Running, Signal, ignore_term};
-pub use sandbox::without_netlink;
+pub use sandbox::{without_bind, without_netlink};
 pub use stage::{Programs, Stage};
 pub use template::{Browser, chromium, copy_folder, template};
 

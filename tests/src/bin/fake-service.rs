@@ -4,7 +4,6 @@
 //! - `--env NAME`: the line `NAME=value`;
 //! - `--ignore-term`: SIGTERM does nothing from here on;
 //! - `--listen ADDRESS`: listens there and answers every http request with 200;
-//! - `--come-and-go ADDRESS TIMES`: listens there and gives it up again, so often, and says how often it could not;
 //! - `--listen-env HOST NAME`: the same on the port that variable says;
 //! - `--child ARGUMENTS… --`: starts a fake service of its own and leaves it alone;
 //! - `--wait-for FILE`: goes on once the file is there;
@@ -33,12 +32,6 @@ fn main() -> ExitCode {
             }
             "--ignore-term" => tests::ignore_term(),
             "--listen" => listen(&next()),
-            "--come-and-go" => {
-                let (address, times) = (next(), next());
-                let times: u32 = times.parse().expect("a number");
-                let refused = (0..times).filter(|_| TcpListener::bind(&address).is_err()).count();
-                println!("refused {refused} times");
-            }
             "--listen-env" => {
                 let (host, name) = (next(), next());
                 listen(&format!("{host}:{}", env::var(name).expect("the variable says a port")));
