@@ -16,8 +16,6 @@ pub(crate) const MEMBER: &str = "member";
 const FILES: usize = 12;
 const SIZE: u16 = 1000;
 const FIRST_PORT: u16 = 20000;
-/// Of mixed users, each has so many members.
-const OF_ONE_USER: u16 = 10;
 /// Users that no system gives to anybody.
 const FIRST_USER: u32 = 400_000;
 
@@ -26,7 +24,7 @@ const FIRST_USER: u32 = 400_000;
 pub(crate) enum Users {
     /// All are ours.
     One,
-    /// Every few are of another user.
+    /// Each is of another user.
     Mixed,
 }
 
@@ -49,7 +47,7 @@ impl Crowd {
             command.stdin(Stdio::from(input.try_clone()?));
             command.stdout(Stdio::from(ready_end.try_clone()?));
             if users == Users::Mixed {
-                command.uid(FIRST_USER + u32::from(number / OF_ONE_USER));
+                command.uid(FIRST_USER + u32::from(number));
             }
             crowd.members.push(command.spawn().context("a process of another user")?);
         }
@@ -60,10 +58,14 @@ impl Crowd {
         Ok(crowd)
     }
 
-    /// One in the middle: its port and its pid.
+    /// The one in the middle: its port and its pid.
     pub(crate) fn target(&self) -> (u16, u32) {
-        let number = SIZE / 2;
-        (FIRST_PORT + number, self.members[usize::from(number)].id())
+        let mut pids: Vec<(u32, u16)> =
+            self.members.iter().map(Child::id).zip(FIRST_PORT..).collect();
+        // Searches go by pid, upwards or downwards; and pids begin anew at some point.
+        pids.sort_unstable();
+        let (pid, port) = pids[pids.len() / 2];
+        (port, pid)
     }
 
     pub(crate) fn len(&self) -> usize {

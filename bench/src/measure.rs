@@ -83,10 +83,10 @@ mod tests {
     #[test]
     fn every_contestant_has_the_same_number_of_turns_in_alternating_order() {
         let order = std::cell::RefCell::new(String::new());
-        let order = &order;
+        let written = &order;
         let contestant = |name: char| {
             Contestant::new(name, None, move || {
-                order.borrow_mut().push(name);
+                written.borrow_mut().push(name);
                 Ok(())
             })
         };

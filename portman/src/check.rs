@@ -138,7 +138,7 @@ fn seen(ports: &[Port]) -> io::Result<Seen> {
     // To look through all connections takes the system longest, and beside a server they are no news.
     let connections = sys::connections(&others)?;
     let connected = connections.iter().map(|socket| socket.local.port()).collect();
-    let unprivileged_start = sys::limits()?.unprivileged_start;
+    let unprivileged_start = sys::unprivileged_start()?;
     Ok(Seen { sockets, is_complete, claimed, connected, unprivileged_start })
 }
 
@@ -158,21 +158,22 @@ impl Seen {
         if self.claimed.contains(&port) {
             return Status::Occupied(Vec::new());
         }
-        // What is not seen, and whether we have the permission, is known only by trying.
-        if !self.is_complete || port.get() < self.unprivileged_start {
+        // Where the system does not show all that could be there, only a hold can tell.
+        if !self.is_complete {
             return check(port).map(drop);
         }
-        if self.connected.contains(&port.get()) {
-            return look_over_connections(port);
+        if self.connected.contains(&port.get()) || port.get() < self.unprivileged_start {
+            return try_lightly(port);
         }
         Status::Available(())
     }
 }
 
-/// Connections of an earlier server leave room for the next one, those of a client do not. What tells them apart are
-/// options of their sockets that the system does not show, so it is tried, in a way over which a server can start.
-fn look_over_connections(port: Port) -> Status<()> {
-    match bind_over_connections(port) {
+/// Whether we have the permission is known only by trying. And connections of an earlier server leave room for the next one,
+/// those of a client do not: what tells them apart are options of their sockets that the system does not show. So it is
+/// tried, in a way over which a server can start.
+fn try_lightly(port: Port) -> Status<()> {
+    match bind_shared(port) {
         Ok(_) => Status::Available(()),
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => occupied(port),
         Err(error) => refused(port, &error),
@@ -193,8 +194,17 @@ fn bind_open(port: Port) -> io::Result<Vec<OwnSocket>> {
 /// Connections of an earlier server keep a port, even ended ones for up to a minute. A server that sets `SO_REUSEADDR` may
 /// have it all the same, and so may a hold, unless somebody else has done the same before.
 fn bind_over_connections(port: Port) -> io::Result<Vec<OwnSocket>> {
+    // Without a connection it is somebody else who forbids the plain bind, whether the system shows him or not.
+    if sys::connections(&[port])?.is_empty() {
+        return Err(io::Error::from(io::ErrorKind::AddrInUse));
+    }
+    bind_shared(port)
+}
+
+/// A bind that succeeds over connections, and over nobody else.
+fn bind_shared(port: Port) -> io::Result<Vec<OwnSocket>> {
     let in_use = || io::Error::from(io::ErrorKind::AddrInUse);
-    // This bind would succeed over a server that has not begun to listen.
+    // It would succeed over a server that has not begun to listen.
     if !sys::sockets(&[port])?.sockets.is_empty() {
         return Err(in_use());
     }
@@ -284,12 +294,13 @@ fn unlisted<Free>(error: &io::Error) -> Status<Free> {
 
 fn refused<Free>(port: Port, error: &io::Error) -> Status<Free> {
     if error.kind() == io::ErrorKind::PermissionDenied
-        && let Ok(limits) = sys::limits()
-        && port.get() < limits.unprivileged_start
+        && let Ok(unprivileged_start) = sys::unprivileged_start()
+        && port.get() < unprivileged_start
     {
-        let blocked = Block::Permission { unprivileged_start: limits.unprivileged_start };
         return match sys::sockets(&[port]) {
-            Ok(Listing { sockets, .. }) if sockets.is_empty() => Status::Blocked(blocked),
+            Ok(Listing { sockets, .. }) if sockets.is_empty() => {
+                Status::Blocked(Block::Permission { unprivileged_start })
+            }
             Ok(Listing { sockets, .. }) => Status::Occupied(sockets),
             Err(error) => unlisted(&error),
         };

@@ -15,7 +15,7 @@ use portman::port::Port;
 use rustix::net::listen;
 use rustix::net::sockopt::{set_socket_reuseaddr, set_socket_reuseport};
 use tests::sockets::{ADDRESSES, Reuse, Taken, Targets, Way, bound};
-use tests::{Stage, ephemeral_range, eventually, own_network, own_process, rounds, tell};
+use tests::{Stage, ephemeral_range, eventually, own_network, rounds, tell};
 
 use crate::stage;
 
@@ -94,7 +94,7 @@ const HELD: [u16; 4] = [33000, 33001, 33005, 33006];
 
 #[test]
 fn no_way_to_be_given_a_port_gives_a_held_one() {
-    if !own_process("no_way_to_be_given_a_port_gives_a_held_one") {
+    if !own_network("no_way_to_be_given_a_port_gives_a_held_one") {
         return;
     }
     ephemeral_range(EIGHT);
@@ -115,7 +115,7 @@ fn no_way_to_be_given_a_port_gives_a_held_one() {
 
 #[test]
 fn a_hold_of_one_family_would_be_caught() {
-    if !own_process("a_hold_of_one_family_would_be_caught") {
+    if !own_network("a_hold_of_one_family_would_be_caught") {
         return;
     }
     ephemeral_range(EIGHT);
@@ -150,7 +150,7 @@ fn given(targets: &Targets, way: Way) -> BTreeSet<u16> {
 
 #[test]
 fn a_server_that_shares_in_any_way_listens_over_a_hold() {
-    if !own_process("a_server_that_shares_in_any_way_listens_over_a_hold") {
+    if !own_network("a_server_that_shares_in_any_way_listens_over_a_hold") {
         return;
     }
     let _hold = held(LOOKED_AT);
@@ -170,7 +170,7 @@ const LOOKED_AT: u16 = 8000;
 #[test]
 fn looking_disturbs_no_server_that_starts() {
     let test = "looking_disturbs_no_server_that_starts";
-    if !own_process(test) {
+    if !own_network(test) {
         return;
     }
     let starts = rounds(2000);

@@ -9,9 +9,7 @@ use portman::check::{Hold, Status, check, listeners};
 use portman::owner::{self, Scope};
 use portman::port::Port;
 use portman::process::Process;
-use tests::{
-    Running, Stage, eventually, has, is_installed, own_network, own_process, tell, template,
-};
+use tests::{Running, Stage, eventually, has, is_installed, own_network, tell, template};
 
 use crate::{PROGRAMS, stage};
 
@@ -234,7 +232,7 @@ fn servers_of_all_runtimes_listen_over_a_hold() {
 #[test]
 fn a_server_that_sets_no_option_does_not_listen_over_a_hold() {
     let test = "a_server_that_sets_no_option_does_not_listen_over_a_hold";
-    if !has(test, "python3") || !own_process(test) {
+    if !has(test, "python3") || !own_network(test) {
         return;
     }
     let stage = stage();

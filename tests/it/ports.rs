@@ -4,11 +4,11 @@ use std::net::{TcpListener, TcpStream};
 
 use crate::stage;
 use portman::check::{Hold, Status, check};
-use portman::owner::{Scope, occupants};
+use portman::owner::{Occupant, Scope, occupants};
 use portman::port::Port;
 use portman::report::{Standing, Word};
 use portman::safety::{Asker, Asking};
-use tests::{own_network, own_process};
+use tests::own_network;
 
 const PORT: u16 = 8000;
 
@@ -22,6 +22,10 @@ fn look(port: Port) -> Standing {
     portman::report::look(port, Scope::Group, &asker, asking).unwrap()
 }
 
+fn is_ours(occupant: &Occupant) -> bool {
+    occupant.owners.iter().any(|owner| owner.process.pid == std::process::id())
+}
+
 #[track_caller]
 fn held() -> Hold {
     match check(port()) {
@@ -32,7 +36,7 @@ fn held() -> Hold {
 
 #[test]
 fn a_held_port_can_be_listened_on_and_not_be_held_again() {
-    if !own_process("a_held_port_can_be_listened_on_and_not_be_held_again") {
+    if !own_network("a_held_port_can_be_listened_on_and_not_be_held_again") {
         return;
     }
     let hold = held();
@@ -52,7 +56,7 @@ fn a_held_port_can_be_listened_on_and_not_be_held_again() {
 
 #[test]
 fn a_port_with_a_server_on_one_address_is_occupied_whichever_it_is() {
-    if !own_process("a_port_with_a_server_on_one_address_is_occupied_whichever_it_is") {
+    if !own_network("a_port_with_a_server_on_one_address_is_occupied_whichever_it_is") {
         return;
     }
     // A port each: for a moment, a process that another test is just starting has the last listener open too.
@@ -63,7 +67,7 @@ fn a_port_with_a_server_on_one_address_is_occupied_whichever_it_is() {
         };
         let found = occupants(&sockets, Scope::Group, &[]).unwrap();
         assert_eq!(found[0].address, server.local_addr().unwrap());
-        assert_eq!(found[0].owners[0].process.pid, std::process::id());
+        assert!(is_ours(&found[0]), "{found:?}");
     }
 }
 
@@ -95,10 +99,7 @@ fn a_bound_socket_that_does_not_listen_is_seen_and_named() {
     let _hold = held();
     let Status::Occupied(sockets) = check(port()) else { panic!("it is not seen") };
     let found = occupants(&sockets, Scope::Group, &[]).unwrap();
-    assert!(
-        found.iter().all(|occupant| occupant.owners[0].process.pid == std::process::id()),
-        "{found:?}"
-    );
+    assert!(found.iter().all(is_ours), "{found:?}");
 }
 
 #[test]
@@ -116,7 +117,7 @@ fn an_outgoing_connection_occupies_its_port_and_is_named_as_that() {
 
 #[test]
 fn a_port_with_only_ended_connections_is_available_to_one_hold() {
-    if !own_process("a_port_with_only_ended_connections_is_available_to_one_hold") {
+    if !own_network("a_port_with_only_ended_connections_is_available_to_one_hold") {
         return;
     }
     let server = TcpListener::bind(("127.0.0.1", PORT)).unwrap();

@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use portman::check::{Activity, Block, Status, check, look};
 use portman::port::Port;
 use tests::sockets::{ADDRESSES, Reuse, bound};
-use tests::{Running, as_another_user, is_installed, own_process, tell};
+use tests::{Running, as_another_user, is_installed, own_network, tell};
 
 use crate::stage;
 
@@ -134,7 +134,7 @@ fn verdicts(port: u16) -> [Verdict; 2] {
 
 #[test]
 fn every_state_of_a_port_is_told_the_same_to_everybody() {
-    if !own_process("every_state_of_a_port_is_told_the_same_to_everybody") {
+    if !own_network("every_state_of_a_port_is_told_the_same_to_everybody") {
         return;
     }
     let mut wrong = Vec::new();
@@ -158,7 +158,7 @@ fn every_state_of_a_port_is_told_the_same_to_everybody() {
 
 #[test]
 fn a_low_port_is_blocked_for_who_may_not_have_it() {
-    if !own_process("a_low_port_is_blocked_for_who_may_not_have_it") {
+    if !own_network("a_low_port_is_blocked_for_who_may_not_have_it") {
         return;
     }
     for build in [(|_| Box::new(())) as Build, |port| ended_accepted(V4, port)] {
@@ -181,7 +181,7 @@ fn a_port_whose_connections_are_led_elsewhere_is_told_as_nobodys() {
         tell(&format!("{test}: left out, nft is absent here\n"));
         return;
     }
-    if !own_process(test) {
+    if !own_network(test) {
         return;
     }
     let rules = "add table ip t; add chain ip t c { type nat hook output priority -100; }; \

@@ -5,6 +5,7 @@
 
 mod network;
 mod process;
+mod sandbox;
 pub mod sockets;
 mod stage;
 mod template;
@@ -15,8 +16,9 @@ use std::path::Path;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-pub use network::{bound, connected, ephemeral_range, own_network, own_process, share};
+pub use network::{bound, connected, ephemeral_range, own_network, share};
 pub use process::{Ended, Running, Signal, become_user, ignore_term};
+pub use sandbox::{without_bind, without_netlink};
 pub use stage::{Programs, Stage};
 pub use template::{Browser, chromium, copy_folder, template};
 pub use user::as_another_user;

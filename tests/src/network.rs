@@ -1,6 +1,6 @@
 //! A network of a test's own: its ports are all free, and no other test can take one.
 
-#![expect(unsafe_code, reason = "there is no safe wrapper for a thread's own network")]
+#![expect(unsafe_code, reason = "there is no safe wrapper for an interface's flags")]
 
 use std::env;
 use std::fs::OpenOptions;
@@ -18,39 +18,27 @@ use crate::not_run;
 
 /// Set in a process that was started in a network of its own.
 const INSIDE: &str = "TESTS_OWN_NETWORK";
-/// Set in a process that was started for one test.
-const ALONE: &str = "TESTS_OWN_PROCESS";
 
-/// Moves this thread, and all it starts from now on, into a network with nothing but a loopback interface, and says with
-/// true that the test can go on. That needs root; an ordinary user's test is run in a process of its own instead, as root
-/// of a user namespace, and is over when this says false. Where that is not possible either, it is reported as not run.
+/// Runs this one test again, in a process and a network of its own with nothing but a loopback interface; there this says
+/// with true that the test can go on. Here it says false, and the test is over. That needs root or user namespaces; where
+/// there are neither, the test is reported as not run.
+///
+/// The process is its own because a socket is every child's until that becomes its program, also a child that another
+/// test starts: no test could say who has its port, nor that nobody has it any more.
 pub fn own_network(test: &str) -> bool {
     if env::var_os(INSIDE).is_some() {
         loopback_up().expect("who made this network may use it");
         return true;
     }
-    match enter() {
-        Ok(()) => return true,
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
-        Err(error) => panic!("{test}: no network of its own: {error}"),
+    let ways: [&[&str]; 2] = [&["--net"], &["--user", "--map-root-user", "--net"]];
+    let works = |way: &&[&str]| {
+        let tried = Command::new("unshare").args(*way).arg("true").output();
+        tried.is_ok_and(|tried| tried.status.success())
+    };
+    match ways.into_iter().find(works) {
+        Some(way) => run_inside(test, way),
+        None => not_run(test, "a network of its own needs `unshare`, and root or user namespaces"),
     }
-    if unshare().arg("true").status().is_ok_and(|status| status.success()) {
-        let program = env::current_exe().expect("we are a file");
-        run_again(unshare().arg(program).env(INSIDE, "1"), test);
-    } else {
-        not_run(test, "a network of its own needs root, or user namespaces and `unshare`");
-    }
-    false
-}
-
-/// The same in a process of the test's own. In ours other tests start programs, and until such a one is that program it has
-/// every socket of ours open: one that was just closed is not yet gone.
-pub fn own_process(test: &str) -> bool {
-    if env::var_os(ALONE).is_some() {
-        return own_network(test);
-    }
-    let program = env::current_exe().expect("we are a file");
-    run_again(Command::new(program).env(ALONE, "1"), test);
     false
 }
 
@@ -87,24 +75,13 @@ pub fn share(socket: &OwnedFd) {
     rustix::io::fcntl_setfd(socket, FdFlags::empty()).expect("a flag of ours");
 }
 
-fn unshare() -> Command {
-    let mut command = Command::new("unshare");
-    command.args(["--user", "--map-root-user", "--net"]).stderr(Stdio::null());
-    command
-}
-
-/// Runs this one test again, by a command that is this program or ends with it.
-fn run_again(command: &mut Command, test: &str) {
-    command.args([test, "--nocapture"]).stderr(Stdio::inherit());
-    let output = command.output().expect("we were started too");
+fn run_inside(test: &str, way: &[&str]) {
+    let mut inside = Command::new("unshare");
+    inside.args(way).arg(env::current_exe().expect("we are a file"));
+    inside.args([test, "--nocapture"]).env(INSIDE, "1").stderr(Stdio::inherit());
+    let output = inside.output().expect("it could be started a moment ago");
     let told = String::from_utf8_lossy(&output.stdout);
     assert!(told.contains(" 1 passed; 0 failed;"), "{test} in a place of its own:\n{told}");
-}
-
-fn enter() -> io::Result<()> {
-    // SAFETY: a new network concerns only this thread and what it starts; no memory is touched.
-    checked(unsafe { libc::unshare(libc::CLONE_NEWNET) })?;
-    loopback_up()
 }
 
 fn loopback_up() -> io::Result<()> {

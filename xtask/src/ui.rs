@@ -410,7 +410,7 @@ mod tests {
 
     use super::{Line, Mode, Ui, detected, json_line, split_lines};
     use crate::detect::Found;
-    use crate::notice::{Address, Notice, OBEY, RestartReason, VERSION};
+    use crate::notice::{Address, Notice, RestartReason, VERSION};
 
     fn ui(services: &[&str]) -> Ui {
         Ui {

@@ -19,7 +19,7 @@
 //!   and `wait_gone(handle, deadline)` go through it, the latter says whether the process has ended, and without a
 //!   deadline waits for as long as it lives.
 //! - `is_family_absent(error)`: this machine has no IPv6, or no IPv4.
-//! - `limits()`: which ports the system gives out or keeps by itself.
+//! - `limits()`: which ports the system gives out or keeps by itself; `unprivileged_start()`: one of these alone.
 //! - `keep_owner(file, like)`: a file that replaces another belongs to the same user.
 //! - `make_private(options)`: a file that is made with them is for this user alone.
 //! - `is_shared(file)`, `forbids_rename(error)`: the file has other names, is a mount point, or is another user's:
@@ -41,7 +41,7 @@ pub(crate) use linux::{
     Claim, Handle, children, claim, claimed, connections, environment, forbids_rename, group,
     handle, has_open, holders, inode, is_apart, is_family_absent, is_shared, is_system, keep_owner,
     limits, listeners, make_private, parent, pids, signal, sockets, started, terminal_leader,
-    unit_of_group, unit_of_process, wait_gone,
+    unit_of_group, unit_of_process, unprivileged_start, wait_gone,
 };
 
 #[cfg(not(target_os = "linux"))]
@@ -90,8 +90,8 @@ pub(crate) struct Listing {
 pub enum Scope {
     /// The hinted processes and nobody else.
     Hinted,
-    /// The hinted ones, and all of the group in which the socket was made: its user and its control group. Further on
-    /// only until each socket has somebody. Good for telling people who has it.
+    /// On from there, the likely ones first, until each socket has somebody; and the family of those, who may have
+    /// inherited it. Good for telling people who has it.
     Group,
     /// All processes of this machine that we may look into. Who stops something has to know them all.
     Machine,

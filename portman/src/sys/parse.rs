@@ -6,7 +6,7 @@ mod units;
 use std::ops::RangeInclusive;
 
 pub(crate) use sockets::{Diag, net_tcp, sock_diag, socket_link};
-pub(crate) use units::{group_of_process, unit, unit_of_process};
+pub(crate) use units::{unit, unit_of_process};
 
 /// A process as its `stat` describes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

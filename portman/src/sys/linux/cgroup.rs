@@ -1,8 +1,7 @@
-//! Control groups: who is in one, and which unit it belongs to.
+//! Control groups: which unit one belongs to.
 
 use std::fs;
-use std::io;
-use std::os::unix::fs::{DirEntryExt, MetadataExt};
+use std::os::unix::fs::DirEntryExt;
 use std::path::{Path, PathBuf};
 
 use super::super::{Unit, parse};
@@ -11,30 +10,13 @@ use super::super::{Unit, parse};
 const ROOTS: [&str; 2] = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"];
 
 pub(crate) fn unit_of_process(pid: u32) -> Option<Unit> {
-    parse::unit_of_process(&groups_of(pid).ok()?)
+    parse::unit_of_process(&fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?)
 }
 
 pub(crate) fn unit_of_group(group: u64) -> Option<Unit> {
     let root = root()?;
     let folder = find(root, group)?;
     parse::unit(folder.strip_prefix(root).ok()?.to_str()?)
-}
-
-/// Who is in `group`, if `member` is. Nobody is said to be in the group of all, which tells nothing.
-pub(super) fn members(group: u64, member: u32) -> Vec<u32> {
-    let list = || {
-        let groups = groups_of(member).ok()?;
-        let path = parse::group_of_process(&groups).filter(|path| *path != "/")?;
-        let folder = root()?.join(path.strip_prefix('/')?);
-        let is_it = fs::metadata(&folder).ok()?.ino() == group;
-        is_it.then(|| fs::read_to_string(folder.join("cgroup.procs")).ok())?
-    };
-    let list = list().unwrap_or_default();
-    list.lines().filter_map(|pid| pid.parse().ok()).collect()
-}
-
-fn groups_of(pid: u32) -> io::Result<String> {
-    fs::read_to_string(format!("/proc/{pid}/cgroup"))
 }
 
 fn root() -> Option<&'static Path> {

@@ -11,7 +11,7 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, RawDir, openat, readlinkat_raw, sta
 use rustix::io::Errno;
 
 use super::super::{Scope, Socket, parse};
-use super::{cgroup, pids};
+use super::{children, parent, pids};
 
 pub(crate) fn holders(
     sockets: &[Socket],
@@ -20,11 +20,15 @@ pub(crate) fn holders(
 ) -> io::Result<HashMap<u64, Vec<u32>>> {
     let mut search = Search::new(sockets)?;
     if !search.wanted.is_empty() {
-        search.look_into_all(hints);
+        for &hint in hints {
+            search.look_into(hint);
+        }
         if scope != Scope::Hinted {
             search.go_on(sockets, scope)?;
         }
     }
+    // The oldest first: it is most often the one that made the socket.
+    search.holders.values_mut().for_each(|pids| pids.sort_unstable());
     Ok(search.holders)
 }
 
@@ -65,55 +69,58 @@ impl Search {
         })
     }
 
-    /// The processes of the users who made the sockets, the newest first; then those of the sockets' groups; then the
-    /// rest. The order saves time and decides nothing: a socket may have gone to a process of any user.
+    /// The processes of the users who made the sockets come first, the newest before the others; then the rest. The order
+    /// saves time and decides nothing: a socket may have gone to a process of any user.
     fn go_on(&mut self, sockets: &[Socket], scope: Scope) -> io::Result<()> {
         let users: HashSet<u32> = sockets.iter().map(|socket| socket.uid).collect();
         let mut pids = pids()?;
         pids.sort_unstable_by(|one, other| other.cmp(one));
-        let is_likely = |pid: &u32| self.user(*pid).is_some_and(|user| users.contains(&user));
-        let (likely, others): (Vec<u32>, Vec<u32>) = pids.into_iter().partition(is_likely);
-        self.look_into_all(&likely);
-        if scope == Scope::Machine {
-            self.look_into_all(&others);
-            return Ok(());
+        let mut others = Vec::new();
+        for pid in pids {
+            if self.is_enough(scope) {
+                break;
+            }
+            if self.user(pid).is_some_and(|user| users.contains(&user)) {
+                self.look_into(pid);
+            } else {
+                others.push(pid);
+            }
         }
-        self.look_into_all(&self.groups(sockets));
         for pid in others {
-            if self.has_all() {
+            if self.is_enough(scope) {
                 break;
             }
             self.look_into(pid);
         }
+        if scope == Scope::Group {
+            self.look_into_relatives()?;
+        }
         Ok(())
     }
 
-    fn has_all(&self) -> bool {
-        self.holders.len() == self.wanted.len()
+    fn is_enough(&self, scope: Scope) -> bool {
+        scope == Scope::Group && self.holders.len() == self.wanted.len()
     }
 
-    /// The members of the control groups in which the sockets were made, as far as those are found without a search.
-    fn groups(&self, sockets: &[Socket]) -> Vec<u32> {
-        let groups: HashSet<u64> = sockets.iter().filter_map(|socket| socket.cgroup).collect();
-        let holder = |group: u64| {
-            let made_here = sockets.iter().filter(|socket| socket.cgroup == Some(group));
-            let mut inodes = made_here.filter_map(|socket| socket.inode);
-            inodes.find_map(|inode| self.holders.get(&inode)?.first().copied())
-        };
-        // A socket's holder is most often still where the socket was made; else it may be a neighbour of ours.
-        let member = |group: u64| holder(group).unwrap_or_else(std::process::id);
-        groups.into_iter().flat_map(|group| cgroup::members(group, member(group))).collect()
+    /// A socket that several processes have was inherited: by children of who made it, and by their children.
+    fn look_into_relatives(&mut self) -> io::Result<()> {
+        let mut holders: Vec<u32> = self.holders.values().flatten().copied().collect();
+        while let Some(holder) = holders.pop() {
+            let relatives = parent(holder)?.into_iter().chain(children(holder));
+            for relative in relatives {
+                let is_new = !self.looked_into.contains(&relative);
+                self.look_into(relative);
+                if is_new && self.holders.values().any(|pids| pids.contains(&relative)) {
+                    holders.push(relative);
+                }
+            }
+        }
+        Ok(())
     }
 
     fn user(&mut self, pid: u32) -> Option<u32> {
         self.set_path(pid, "");
         Some(statat(&self.processes, self.path.as_str(), AtFlags::empty()).ok()?.st_uid)
-    }
-
-    fn look_into_all(&mut self, pids: &[u32]) {
-        for &pid in pids {
-            self.look_into(pid);
-        }
     }
 
     fn look_into(&mut self, pid: u32) {

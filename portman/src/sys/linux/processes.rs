@@ -6,14 +6,22 @@ use std::os::fd::OwnedFd;
 use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{CWD, Mode, OFlags, RawDir, openat};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::super::{Ending, parse};
 
 pub(crate) fn pids() -> io::Result<Vec<u32>> {
-    let entries = fs::read_dir("/proc")?;
-    Ok(entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect())
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let folder = openat(CWD, "/proc", flags, Mode::empty())?;
+    let mut buffer = Vec::with_capacity(64 * 1024);
+    let mut entries = RawDir::new(folder, buffer.spare_capacity_mut());
+    let mut pids = Vec::new();
+    while let Some(entry) = entries.next() {
+        pids.extend(entry?.file_name().to_str().ok().and_then(|name| name.parse::<u32>().ok()));
+    }
+    Ok(pids)
 }
 
 pub(crate) fn started(pid: u32) -> io::Result<Option<u64>> {

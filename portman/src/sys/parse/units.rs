@@ -31,18 +31,13 @@ const PARENTS: [(&str, &str); 5] = [
 /// `/proc/PID/cgroup`: a line a tree, `number:controllers:path`. A container is in at least one of them; a service in
 /// the one of systemd.
 pub(crate) fn unit_of_process(groups: &str) -> Option<Unit> {
-    let units: Vec<Unit> = paths(groups).filter_map(|(_, path)| unit(path)).collect();
+    let units: Vec<Unit> = groups.lines().filter_map(path_of).filter_map(unit).collect();
     let is_container = |unit: &&Unit| matches!(unit, Unit::Container(_));
     units.iter().find(is_container).or(units.first()).cloned()
 }
 
-/// The same, its path in the second version's tree.
-pub(crate) fn group_of_process(groups: &str) -> Option<&str> {
-    paths(groups).find(|(controllers, _)| controllers.is_empty()).map(|(_, path)| path)
-}
-
-fn paths(groups: &str) -> impl Iterator<Item = (&str, &str)> {
-    groups.lines().filter_map(|line| line.split_once(':')?.1.split_once(':'))
+fn path_of(line: &str) -> Option<&str> {
+    line.splitn(3, ':').nth(2)
 }
 
 /// The innermost unit of a control group's path. What is started by hand has none: a login, a terminal's tab, an
@@ -114,7 +109,7 @@ fn is_id(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Unit, group_of_process, unit, unit_of_process};
+    use super::{Unit, unit, unit_of_process};
 
     const ID: &str = "3f2a91c0d4e5b6a798897a6b5c4d3e2f3f2a91c0d4e5b6a798897a6b5c4d3e2f";
 
@@ -233,18 +228,15 @@ mod tests {
     fn a_process_is_in_a_group_of_each_tree() {
         let alone = "0::/system.slice/nginx.service\n";
         assert_eq!(unit_of_process(alone), Some(service("nginx.service")));
-        assert_eq!(group_of_process(alone), Some("/system.slice/nginx.service"));
 
         let docker = format!(
             "12:pids:/docker/{ID}\n1:name=systemd:/docker/{ID}\n0::/system.slice/docker.service\n"
         );
         assert_eq!(unit_of_process(&docker), Some(container("docker 3f2a91c0d4e5")));
-        assert_eq!(group_of_process(&docker), Some("/system.slice/docker.service"));
 
         let login =
             "4:memory:/user.slice\n1:name=systemd:/user.slice/user-1000.slice/session-3.scope\n";
         assert_eq!(unit_of_process(login), None);
-        assert_eq!(group_of_process(login), None);
         assert_eq!(unit_of_process(""), None);
     }
 }
