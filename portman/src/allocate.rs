@@ -170,61 +170,69 @@ fn settle<T>(
 ///
 /// # Errors
 /// [`Error::NoPort`] when every candidate is taken, [`Error::Unknown`] when it cannot be found out whether a preferred
-/// port is free. Nothing stays held then.
+/// port is free, or one of the candidates when none is certainly free. Nothing stays held then.
 pub fn reserve(requests: &[Request], pool: &Pool, memory: &Memory) -> Result<Vec<Allocation>> {
     let candidates = candidates(requests, pool, memory)?;
     let mut refused: Vec<Option<Refused>> = requests.iter().map(|_| None).collect();
+    let mut unknown: Vec<Option<Error>> = requests.iter().map(|_| None).collect();
     let holds = settle(&candidates, |at, port| {
         let is_preferred = requests[at].preferred == Some(port);
         match check(port) {
             Status::Available(hold) => return Ok(Some(hold)),
-            // One that is not certainly free is no alternative, whatever the reason.
-            _ if !is_preferred => {}
-            Status::Occupied(sockets) => refused[at] = Some(Refused::Occupied(sockets)),
-            Status::Blocked(block) => refused[at] = Some(Refused::Blocked(block)),
             Status::Unknown(reason) => {
                 let service = requests[at].service.clone();
-                return Err(Error::Unknown { service, port, reason });
+                let error = Error::Unknown { service, port, reason };
+                if is_preferred {
+                    return Err(error);
+                }
+                // One that is not certainly free is no alternative; it matters where there is none.
+                unknown[at].get_or_insert(error);
             }
+            Status::Occupied(sockets) if is_preferred => {
+                refused[at] = Some(Refused::Occupied(sockets));
+            }
+            Status::Blocked(block) if is_preferred => refused[at] = Some(Refused::Blocked(block)),
+            Status::Occupied(_) | Status::Blocked(_) => {}
         }
         Ok(None)
     })?;
-    let settled = requests.iter().zip(holds).zip(taken(refused)?).zip(&candidates);
-    let allocation = |(((request, hold), moved), candidates): (_, &Candidates)| {
-        let Request { service, preferred }: &Request = request;
-        let service = service.clone();
-        match hold {
-            Some(hold) => Ok(Allocation { service, preferred: *preferred, hold, moved }),
-            None => {
-                Err(Error::NoPort { service, tried: tried(&candidates.all().collect::<Vec<_>>()) })
-            }
-        }
-    };
-    settled.map(allocation).collect()
+    let is_refused: Vec<bool> = refused.iter().map(Option::is_some).collect();
+    let refused = refused.into_iter().flatten().collect();
+    let mut reasons = with_processes(refused, Scope::Group)?.into_iter();
+    let mut allocations = Vec::with_capacity(requests.len());
+    for (at, (request, hold)) in requests.iter().zip(holds).enumerate() {
+        let Request { service, preferred } = request.clone();
+        let moved = if is_refused[at] { reasons.next() } else { None };
+        let Some(hold) = hold else {
+            let tried = tried(&candidates[at].all().collect::<Vec<_>>());
+            return Err(unknown[at].take().unwrap_or(Error::NoPort { service, tried }));
+        };
+        allocations.push(Allocation { service, preferred, hold, moved });
+    }
+    Ok(allocations)
 }
 
 /// Why a preferred port could not be had, before its processes are looked for.
-enum Refused {
+pub(crate) enum Refused {
     Occupied(Vec<Socket>),
     Blocked(Block),
 }
 
 /// The same with its processes: one search of the system for all ports together.
-fn taken(refused: Vec<Option<Refused>>) -> Result<Vec<Option<Taken>>> {
-    let sockets = refused.iter().flatten().flat_map(|refused| match refused {
+pub(crate) fn with_processes(refused: Vec<Refused>, scope: Scope) -> Result<Vec<Taken>> {
+    let sockets = refused.iter().flat_map(|refused| match refused {
         Refused::Occupied(sockets) => sockets.as_slice(),
         Refused::Blocked(_) => &[],
     });
     let sockets: Vec<Socket> = sockets.copied().collect();
-    let occupants = occupants(&sockets, Scope::Group, &[])?;
-    let mut occupants = occupants.into_iter();
-    let mut named = |refused| match refused {
+    let mut occupants = occupants(&sockets, scope, &[])?.into_iter();
+    let named = |refused| match refused {
         Refused::Occupied(sockets) => {
             Taken::Occupied(occupants.by_ref().take(sockets.len()).collect())
         }
         Refused::Blocked(block) => Taken::Blocked(block),
     };
-    Ok(refused.into_iter().map(|refused| refused.map(&mut named)).collect())
+    Ok(refused.into_iter().map(named).collect())
 }
 
 /// The ports that [`reserve`] would give now, as far as that can be seen without taking one; none where there is none.

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::allocate::{Request, Taken};
-use crate::check::{self, Status};
+use crate::allocate::{Refused, Request, Taken, with_processes};
+use crate::check::{Status, look_all};
 use crate::error::{Error, Result};
-use crate::owner::{Owner, Scope, occupants};
+use crate::owner::{Owner, Scope};
 use crate::port::Port;
 use crate::safety::{Asker, Asking, Holder, holders};
 use crate::stop::{self, State};
@@ -33,8 +33,18 @@ pub struct Conflict {
     pub port: Port,
     /// Why not.
     pub reason: Taken,
-    /// What can be done.
-    pub options: Vec<Resolution>,
+}
+
+impl Conflict {
+    /// What can be done about it.
+    pub fn options(&self, asker: &Asker, asking: Asking<'_>) -> Vec<Resolution> {
+        let can_kill = match &self.reason {
+            Taken::Occupied(found) => stop::can_free(found, &holders(found, asker, asking)),
+            Taken::Blocked(_) => false,
+        };
+        let kill = can_kill.then_some(Resolution::KillProcess);
+        [Resolution::UseAlternative, Resolution::Skip].into_iter().chain(kill).collect()
+    }
 }
 
 /// What came of a resolution.
@@ -55,31 +65,32 @@ pub enum Resolved {
     Skipped,
 }
 
-/// The conflicts among these requests, in their order. Nothing is taken, not even for a moment.
+/// The conflicts among these requests, in their order. Nothing is taken. All processes of the machine are searched, once
+/// for all ports.
 ///
 /// # Errors
 /// [`Error::Unknown`] when it cannot be found out whether a port is free.
-pub fn conflicts(requests: &[Request], asker: &Asker, asking: Asking<'_>) -> Result<Vec<Conflict>> {
-    let mut conflicts = Vec::new();
-    for Request { service, preferred } in requests {
-        let Some(port) = *preferred else { continue };
-        let (service, mut options) =
-            (service.clone(), vec![Resolution::UseAlternative, Resolution::Skip]);
-        let reason = match check::look(port) {
-            Status::Available(()) => continue,
-            Status::Blocked(block) => Taken::Blocked(block),
+pub fn conflicts(requests: &[Request]) -> Result<Vec<Conflict>> {
+    let wanted: Vec<(&str, Port)> = requests
+        .iter()
+        .filter_map(|request| Some((request.service.as_str(), request.preferred?)))
+        .collect();
+    let ports: Vec<Port> = wanted.iter().map(|(_, port)| *port).collect();
+    let mut taken = Vec::new();
+    for ((service, port), status) in wanted.into_iter().zip(look_all(&ports)) {
+        let service = service.to_owned();
+        match status {
+            Status::Available(()) => {}
+            Status::Blocked(block) => taken.push((service, port, Refused::Blocked(block))),
+            Status::Occupied(sockets) => taken.push((service, port, Refused::Occupied(sockets))),
             Status::Unknown(reason) => return Err(Error::Unknown { service, port, reason }),
-            Status::Occupied(sockets) => {
-                let found = occupants(&sockets, Scope::Machine, &[])?;
-                if stop::can_free(&found, &holders(&found, asker, asking)) {
-                    options.insert(1, Resolution::KillProcess);
-                }
-                Taken::Occupied(found)
-            }
-        };
-        conflicts.push(Conflict { service, port, reason, options });
+        }
     }
-    Ok(conflicts)
+    let (named, refused): (Vec<(String, Port)>, Vec<Refused>) =
+        taken.into_iter().map(|(service, port, refused)| ((service, port), refused)).unzip();
+    let reasons = with_processes(refused, Scope::Machine)?;
+    let conflict = |((service, port), reason)| Conflict { service, port, reason };
+    Ok(named.into_iter().zip(reasons).map(conflict).collect())
 }
 
 /// Does what was chosen. Who has the port is found out and judged anew: it may be somebody else by now.

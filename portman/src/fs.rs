@@ -165,10 +165,13 @@ pub fn remove(path: &Path) -> Result<()> {
     }
 }
 
-/// Gives a file of our own state that cannot be understood another name, so that a new one can be written and nothing is
-/// lost.
-pub(crate) fn move_aside(path: &Path, to: &Path) -> Result<()> {
-    fs::rename(path, to).map_err(|source| failed("move", path, source))
+/// Gives a file of our own state another name, in a folder that is made if need be; on return that is on the disk.
+pub(crate) fn rename(path: &Path, to: &Path) -> Result<()> {
+    let renamed = make_parent(to).and_then(|()| {
+        fs::rename(path, to)?;
+        sync_folder(to)
+    });
+    renamed.map_err(|source| failed("move", path, source))
 }
 
 /// The path of a file that is there, without links in it.

@@ -109,7 +109,7 @@ impl Book {
         let text = serde_json::to_string_pretty(&written)
             .map_err(|error| Error::State { path: path.to_owned(), reason: error.to_string() })?;
         if let Some(Broken { path, kept, .. }) = &self.broken {
-            fs::move_aside(path, kept)?;
+            fs::rename(path, kept)?;
         }
         fs::save(path, &text)?;
         Ok(self.broken)

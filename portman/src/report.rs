@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::allocate::{Doubt, Taken};
 use crate::check::{self, Activity, Block, Socket, Status};
 use crate::error::{Error, Result};
+use crate::firewall::{Exceptions, exceptions};
 use crate::localhost::{Split, split};
 use crate::owner::{Occupant, Presence, Scope, Unit, occupants, presences};
 use crate::port::Port;
@@ -40,8 +41,35 @@ pub struct PortReport {
     pub reason: Option<String>,
     /// Does the service itself listen there?
     pub running: bool,
+    /// Is it held for a service or a reservation? A server may listen there as well.
+    pub held: bool,
+    /// The two servers that answer `localhost`, when they are two.
+    pub localhost: Option<Split>,
     /// The processes there.
     pub owners: Vec<OwnerReport>,
+    /// The sockets whose processes are not known.
+    pub hidden: Vec<HiddenReport>,
+    /// Do connections from other machines need an exception? It never stops a server from having the port.
+    pub firewall: Exceptions,
+}
+
+impl PortReport {
+    /// The report on a service that takes any port and has none: nothing to look at.
+    pub fn of_any() -> Self {
+        Self {
+            service: String::new(),
+            preferred: None,
+            port: None,
+            status: Word::Available,
+            reason: None,
+            running: false,
+            held: false,
+            localhost: None,
+            owners: Vec::new(),
+            hidden: Vec::new(),
+            firewall: exceptions(),
+        }
+    }
 }
 
 /// The four words of a status.

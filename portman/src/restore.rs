@@ -157,9 +157,17 @@ impl Patches {
         Ok(patches)
     }
 
-    /// Leaves the files as they are now, for good. The journal stays, for [`recover`] by whoever changes their mind.
-    pub fn keep(mut self) {
+    /// Leaves the files as they are now, for good: the journal becomes `record`, from which [`recover`] puts them back for
+    /// whoever changes their mind. Until then a crash restores them.
+    ///
+    /// # Errors
+    /// When the record cannot be made. The files are then put back.
+    pub fn keep(mut self, record: &Path) -> Result<()> {
+        if !self.files.is_empty() {
+            fs::rename(&self.journal, record)?;
+        }
         self.files.clear();
+        Ok(())
     }
 
     /// Puts the files back.
@@ -204,6 +212,15 @@ pub fn recover(journal: &Path) -> Result<Vec<Restored>> {
 pub fn recover_keeping_edits(journal: &Path) -> Result<Vec<Restored>> {
     let is_kept = |outcome: &Outcome| matches!(outcome, Outcome::Failed(_));
     put_back(journal, read_journal(journal)?, is_kept)
+}
+
+/// The files that a journal names, without links in their paths.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub fn patched(journal: &Path) -> Result<Vec<PathBuf>> {
+    let files = read_journal(journal)?.into_iter();
+    Ok(files.map(|file| fs::canonical(&file.path).unwrap_or(file.path)).collect())
 }
 
 fn is_unsettled(outcome: &Outcome) -> bool {
@@ -364,9 +381,12 @@ mod tests {
     fn what_is_kept_stays_and_can_still_be_put_back() {
         let folder = tempfile::tempdir().unwrap();
         let (file, journal, patches) = patched(folder.path());
-        patches.keep();
+        let record = folder.path().join("fixes/1.json");
+        patches.keep(&record).unwrap();
         assert_eq!(read(&file).unwrap(), AFTER);
-        assert!(matches!(outcome(recover(&journal).unwrap()), Outcome::Restored));
+        assert!(recover(&journal).unwrap().is_empty(), "there was no crash");
+        assert_eq!(read(&file).unwrap(), AFTER);
+        assert!(matches!(outcome(recover(&record).unwrap()), Outcome::Restored));
         assert_eq!(read(&file).unwrap(), BEFORE);
     }
 

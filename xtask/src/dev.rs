@@ -17,7 +17,7 @@ use crate::notice::Notice;
 use crate::plan::{Plan, Surroundings, plan};
 use crate::recover::{recover, relative, tell_restored};
 use crate::session::{self, Session};
-use crate::settle::{Consent, settle};
+use crate::settle::{Consent, foresee, settle};
 use crate::stack;
 use crate::supervise::{self, Outcome, Run};
 use crate::ui::Ui;
@@ -85,10 +85,13 @@ fn up(run: &Run<'_>, ui: &mut Ui) -> anyhow::Result<Outcome> {
 /// # Errors
 /// As [`dev`], up to the first process.
 pub fn dry_run(flags: &flags::Dev, ui: &mut Ui) -> anyhow::Result<()> {
+    let state = session::state_dir()?;
     let stack = stack::load(&flags.place, ui)?;
-    let memory = memory::read(&session::state_dir()?, &stack.root, ui)?;
-    let holds = Holds::reserve(&stack, &memory, ui)?;
-    let plan = plan(&stack, &holds.ports(), &surroundings(Marks::default(), &memory, ui));
+    let how = flags.on_conflict.unwrap_or(stack.on_conflict);
+    let memory = memory::read(&state, &stack.root, ui)?;
+    let asker = session::asker(&state)?;
+    let (stack, ports) = foresee(stack, how, Consent::None, &memory, &asker, ui)?;
+    let plan = plan(&stack, &ports, &surroundings(Marks::default(), &memory, ui));
     let changes = restore::prepare(&plan.patches)?;
     ui.print(&described(&plan, &changes, &stack.root));
     Ok(())

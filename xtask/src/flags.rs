@@ -126,7 +126,7 @@ pub struct PortsOfStack {
     #[command(flatten)]
     pub fix: Fix,
     /// Put back what the last --fix wrote
-    #[arg(long, conflicts_with_all = ["fix", "json"])]
+    #[arg(long, conflicts_with_all = ["fix", "json", "on_conflict", "dry_run", "yes"])]
     pub undo: bool,
 }
 

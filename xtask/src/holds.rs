@@ -89,7 +89,10 @@ pub fn take(
 }
 
 /// A port that the user wrote is used as it is, but one that looks wrong is said to.
-fn tell_doubt(Request { service, preferred }: &Request, ui: &mut Ui) -> anyhow::Result<()> {
+///
+/// # Errors
+/// When the system does not tell its ranges.
+pub fn tell_doubt(Request { service, preferred }: &Request, ui: &mut Ui) -> anyhow::Result<()> {
     if let Some(port) = preferred
         && let Some(doubt) = allocate::doubt(*port)?
     {

@@ -10,7 +10,7 @@ use crate::failure::{Failure, Kind};
 use crate::flags::{self, Where};
 use crate::notice::became;
 use crate::recover::recover;
-use crate::session;
+use crate::session::{self, Record};
 use crate::ui::Ui;
 
 /// Changes values in a file for good, or prints the diff.
@@ -21,7 +21,11 @@ pub fn patch(flags: &flags::Patch, ui: &mut Ui) -> anyhow::Result<()> {
     let edits = flags.assignments.iter().map(|text| edit(text)).collect::<Result<_, _>>()?;
     let wanted = FilePatch { path: flags.file.clone(), format: format(&flags.file)?, edits };
     if !flags.dry_run {
-        recover(&session::state_dir()?, &Where::default(), ui)?;
+        let state = session::state_dir()?;
+        recover(&state, &Where::default(), ui)?;
+        if let Some(run) = session::patched_by(&state, &flags.file)? {
+            return Err(patched(&flags.file, &run).into());
+        }
     }
     let changes = restore::prepare(&[wanted])?;
     let shown = flags.file.display().to_string();
@@ -34,6 +38,16 @@ pub fn patch(flags: &flags::Patch, ui: &mut Ui) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// What is written into a patched file would be taken for the user's edit of a value of ours, or be taken back.
+fn patched(file: &Path, run: &Record) -> Failure {
+    let message = format!(
+        "`{}` is patched by the stack that process {} runs",
+        file.display(),
+        run.launcher.pid
+    );
+    Failure::new(Kind::Port, message, "press Ctrl-C there first")
 }
 
 fn edit(assignment: &str) -> Result<Edit, Failure> {

@@ -114,6 +114,16 @@ pub struct Record {
 }
 
 impl Record {
+    /// Is this process of the run? One that has lost the mark may still be known by who started it.
+    pub fn has(&self, pid: u32) -> bool {
+        let is_descendant = || {
+            let process = Process::find(pid).ok().flatten();
+            let line = process.and_then(|process| process.line().ok());
+            line.is_some_and(|line| line.contains(&self.launcher))
+        };
+        process::is_marked(pid, VARIABLE, &self.session) || is_descendant()
+    }
+
     /// The session's id.
     pub fn session(&self) -> &str {
         &self.session
@@ -230,6 +240,32 @@ pub fn running(state: &Path, checkout: &Path) -> anyhow::Result<Option<Record>> 
     // Looking leaves nothing behind: without a record there was never a run, and no lock to ask.
     let Some(record) = read_record(&home)? else { return Ok(None) };
     Ok(if Lock::try_take(&home.lock())?.is_some() { None } else { Some(record) })
+}
+
+/// Says that a run is under way in this checkout; the error names it.
+///
+/// # Errors
+/// When one is, or its record cannot be read.
+pub fn refuse_while_running(state: &Path, checkout: &Path) -> anyhow::Result<()> {
+    match running(state, checkout)? {
+        Some(_) => Err(busy(&Home::of(state, checkout), checkout)?.into()),
+        None => Ok(()),
+    }
+}
+
+/// The run under way that has patched this file, in whatever checkout; none when none has.
+///
+/// # Errors
+/// When our records cannot be read.
+pub fn patched_by(state: &Path, file: &Path) -> anyhow::Result<Option<Record>> {
+    let Ok(file) = fs::canonical(file) else { return Ok(None) };
+    for home in fs::entries(&state.join("checkouts"))?.into_iter().map(Home) {
+        let is_patched = restore::patched(&home.journal())?.contains(&file);
+        if is_patched && Lock::try_take(&home.lock())?.is_none() {
+            return read_record(&home);
+        }
+    }
+    Ok(None)
 }
 
 /// The runs of all checkouts of this user that are under way.

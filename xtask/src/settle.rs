@@ -3,13 +3,17 @@
 
 use std::time::Duration;
 
+use portman::allocate;
 use portman::conflict::{self, Conflict, Resolution, Resolved};
+use portman::lease::Memory;
+use portman::port::Port;
 use portman::report::taken_reason;
 use portman::safety::{Asker, Asking};
 
 use crate::config::Stack;
 use crate::failure::{Failure, Kind};
 use crate::flags::OnConflict;
+use crate::holds::tell_doubt;
 use crate::notice::Notice;
 use crate::ui::Ui;
 
@@ -44,12 +48,14 @@ pub fn settle(
     }
     let unasked = Asking::Unasked { checkout: &stack.root };
     let mut skipped = Vec::new();
-    for conflict in conflict::conflicts(&stack.requests(), asker, unasked)? {
+    for conflict in conflict::conflicts(&stack.requests())? {
         let (resolution, asking) = match how {
             OnConflict::Alternative => (Resolution::UseAlternative, unasked),
             OnConflict::Skip => (Resolution::Skip, unasked),
-            OnConflict::Kill => (Resolution::KillProcess, agreed(&conflict, unasked, consent, ui)),
-            OnConflict::Ask => (chosen(&conflict, ui), BY_NUMBER),
+            OnConflict::Kill => {
+                (Resolution::KillProcess, agreed(&conflict, unasked, consent, asker, ui))
+            }
+            OnConflict::Ask => (chosen(&conflict, asker, ui), BY_NUMBER),
         };
         let resolved = conflict::resolve(&conflict, resolution, asker, asking, GRACE)?;
         if matches!(resolved, Resolved::Skipped) {
@@ -60,39 +66,84 @@ pub fn settle(
     left_over(stack, &skipped, ui)
 }
 
-/// The services whose port [`settle`] would free by stopping a process. It tells which, and stops none.
+/// What settling, and choosing ports, would come to: the stack that would be run, and the ports of its services. All of it
+/// is told; nobody is stopped or asked, and nothing is taken.
 ///
 /// # Errors
-/// When it is unknown who has a port.
-pub fn would_free(
-    stack: &Stack,
+/// As [`settle`], and when no port is free for a service.
+pub fn foresee(
+    stack: Stack,
     how: OnConflict,
     consent: Consent,
+    memory: &Memory,
     asker: &Asker,
     ui: &mut Ui,
-) -> anyhow::Result<Vec<String>> {
-    if how != OnConflict::Kill {
-        return Ok(Vec::new());
-    }
+) -> anyhow::Result<(Stack, Vec<Option<Port>>)> {
+    let requests = stack.requests();
+    requests.iter().try_for_each(|request| tell_doubt(request, ui))?;
+    let conflicts = conflict::conflicts(&requests)?;
+    let root = stack.root.clone();
     let asking = match consent {
         Consent::Given => BY_NUMBER,
-        Consent::None | Consent::Ask => Asking::Unasked { checkout: &stack.root },
+        Consent::None | Consent::Ask => Asking::Unasked { checkout: &root },
     };
-    let mut conflicts = conflict::conflicts(&stack.requests(), asker, asking)?;
-    conflicts.retain(|conflict| conflict.options.contains(&Resolution::KillProcess));
+    let (mut skipped, mut freed) = (Vec::new(), Vec::new());
     for conflict in &conflicts {
-        let message = format!("{}; it would be stopped", sentence(conflict));
-        ui.tell(&Notice::Warning { message });
+        let reason = taken_reason(conflict.port, &conflict.reason);
+        if how == OnConflict::Skip {
+            skipped.push(conflict.service.clone());
+            ui.tell(&Notice::Skipped { service: conflict.service.clone(), reason });
+        } else if how == OnConflict::Kill
+            && conflict.options(asker, asking).contains(&Resolution::KillProcess)
+        {
+            freed.push(conflict.service.clone());
+            let message = format!("{}; it would be stopped", sentence(conflict));
+            ui.tell(&Notice::Note { message });
+        }
     }
-    Ok(conflicts.into_iter().map(|conflict| conflict.service).collect())
+    let stack = left_over(stack, &skipped, ui)?;
+    let requests = stack.requests();
+    let given = allocate::foresee(&requests, &stack.pool, memory)?;
+    let mut ports = Vec::with_capacity(stack.services.len());
+    for service in &stack.services {
+        let place = requests.iter().position(|request| request.service == service.name);
+        let Some(place) = place else {
+            ports.push(None);
+            continue;
+        };
+        let preferred = requests[place].preferred;
+        let port = if freed.contains(&service.name) { preferred } else { given[place] };
+        let port = port.ok_or_else(|| no_port(&service.name))?;
+        if let Some(conflict) = conflicts.iter().find(|conflict| conflict.service == service.name)
+            && preferred != Some(port)
+        {
+            let reason = Some(taken_reason(conflict.port, &conflict.reason));
+            let service = service.name.clone();
+            ui.tell(&Notice::Reserved { service, port, preferred, reason });
+        }
+        ports.push(Some(port));
+    }
+    Ok((stack, ports))
+}
+
+fn no_port(service: &str) -> Failure {
+    let message = format!("no port is free for `{service}`");
+    Failure::new(Kind::Port, message, "add a range to `ranges` under [ports] in dev.toml")
 }
 
 /// Somebody named the very process.
 const BY_NUMBER: Asking<'static> = Asking::ByNumber { force: false };
 
-/// How far consent goes: what may be stopped unasked needs none.
-fn agreed<'a>(conflict: &Conflict, unasked: Asking<'a>, consent: Consent, ui: &Ui) -> Asking<'a> {
-    if conflict.options.contains(&Resolution::KillProcess) {
+/// How far consent goes: what may be stopped unasked needs none, and nobody is asked about what may never be stopped.
+fn agreed<'a>(
+    conflict: &Conflict,
+    unasked: Asking<'a>,
+    consent: Consent,
+    asker: &Asker,
+    ui: &Ui,
+) -> Asking<'a> {
+    let may = |asking| conflict.options(asker, asking).contains(&Resolution::KillProcess);
+    if may(unasked) || !may(BY_NUMBER) {
         return unasked;
     }
     let question = || format!("{}; stop it? [y/N]", sentence(conflict));
@@ -106,17 +157,22 @@ fn agreed<'a>(conflict: &Conflict, unasked: Asking<'a>, consent: Consent, ui: &U
     }
 }
 
-/// What a person chooses; another port where nobody answers, or what was answered is none of the choices.
-fn chosen(conflict: &Conflict, ui: &Ui) -> Resolution {
+/// What a person chooses; another port where nobody answers.
+fn chosen(conflict: &Conflict, asker: &Asker, ui: &Ui) -> Resolution {
+    let can_kill = conflict.options(asker, BY_NUMBER).contains(&Resolution::KillProcess);
+    let kill = if can_kill { "   k: stop the process" } else { "" };
     let question = format!(
-        "{}\n  a: another port   k: stop the process   s: leave {} out   [a]",
+        "{}\n  a: another port{kill}   s: leave {} out   [a]",
         sentence(conflict),
         conflict.service
     );
-    match ui.ask(&question).as_deref() {
-        Some("k" | "K" | "kill") => Resolution::KillProcess,
-        Some("s" | "S" | "skip") => Resolution::Skip,
-        _ => Resolution::UseAlternative,
+    loop {
+        match ui.ask(&question).as_deref() {
+            Some("k" | "K" | "kill") if can_kill => return Resolution::KillProcess,
+            Some("s" | "S" | "skip") => return Resolution::Skip,
+            None | Some("" | "a" | "A") => return Resolution::UseAlternative,
+            Some(_) => {}
+        }
     }
 }
 

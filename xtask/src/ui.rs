@@ -235,7 +235,7 @@ pub(crate) fn aligned<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> Vec<S
 fn sentence(notice: &Notice) -> Option<(&'static str, String)> {
     Some(match notice {
         Notice::Recovered { checkout, stopped: 0 } => {
-            (YELLOW, format!("the last run in {checkout} was killed; it has left no process"))
+            (YELLOW, format!("the last run in {checkout} was killed; no process of it was found"))
         }
         Notice::Recovered { checkout, stopped } => {
             let processes =
@@ -350,8 +350,11 @@ fn row(port: &PortReport) -> [String; 5] {
     let is_listened_on = port.owners.iter().any(listens);
     let told = port.owners.iter().filter(|owner| !is_listened_on || listens(owner));
     let owners: Vec<String> = told.map(|told| owner(told, port.running)).collect();
-    let owner =
+    let mut owner =
         if owners.is_empty() { port.reason.clone().unwrap_or_default() } else { owners.join("; ") };
+    if port.localhost.is_some() {
+        owner += "; `localhost` is these two servers";
+    }
     [
         port.service.clone(),
         shown(port.preferred, "any"),
@@ -444,9 +447,7 @@ mod tests {
             preferred: Port::new(preferred),
             port: Port::new(port),
             status,
-            reason: None,
-            running: false,
-            owners: Vec::new(),
+            ..PortReport::of_any()
         }
     }
 

@@ -1,9 +1,11 @@
 //! Ports that are free now. A look takes none, not even for a moment: somebody may just be starting there.
 
+use std::io;
+
 use super::fit::{doubt_within, is_safe_to_give, limits, spare};
 use super::tried;
 use crate::check::{Status, look_all};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::port::{Port, PortRange, numbers};
 use crate::sys::Limits;
 
@@ -58,7 +60,7 @@ pub fn search(search: Search, count: usize, attempts: Option<usize>) -> Result<F
 /// # Errors
 /// As [`search`].
 pub fn find(from: Port, attempts: usize) -> Result<Option<Port>> {
-    Ok(search(Search::From(from), 1, Some(attempts))?.ports.pop())
+    Ok(known(search(Search::From(from), 1, Some(attempts))?)?.pop())
 }
 
 /// All free ports of a range.
@@ -66,7 +68,18 @@ pub fn find(from: Port, attempts: usize) -> Result<Option<Port>> {
 /// # Errors
 /// As [`search`].
 pub fn find_all(range: PortRange) -> Result<Vec<Port>> {
-    Ok(search(Search::Range(range), usize::MAX, None)?.ports)
+    known(search(Search::Range(range), usize::MAX, None)?)
+}
+
+/// What was found; that nothing was is only said where all is known.
+fn known(Found { ports, unknown, .. }: Found) -> Result<Vec<Port>> {
+    match unknown {
+        Some((port, reason)) if ports.is_empty() => Err(Error::System {
+            what: format!("whether port {port} is free"),
+            source: io::Error::other(reason),
+        }),
+        _ => Ok(ports),
+    }
 }
 
 fn candidates(search: Search, limits: &Limits) -> Vec<Port> {

@@ -2,9 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use portman::allocate::foresee;
 use portman::fs;
-use portman::lease::{Book, Memory};
+use portman::lease::Book;
 use portman::patch::{Edit, Format};
 use portman::port::Port;
 use portman::restore::{self, FileChange, FilePatch, Patches};
@@ -19,7 +18,7 @@ use crate::patch::summary;
 use crate::plan::{Surroundings, plan};
 use crate::recover::{recover, relative, tell_outcomes};
 use crate::session::{self, Session};
-use crate::settle::{Consent, settle, would_free};
+use crate::settle::{Consent, foresee, settle};
 use crate::stack;
 use crate::ui::Ui;
 
@@ -29,64 +28,79 @@ use crate::ui::Ui;
 /// When a stack runs there, a port cannot be had, or a file cannot be changed for certain.
 pub fn fix(flags: &PortsOfStack, ui: &mut Ui) -> anyhow::Result<u8> {
     let state = session::state_dir()?;
-    recover(&state, &flags.place, ui)?;
+    if !flags.fix.dry_run {
+        recover(&state, &flags.place, ui)?;
+    }
     let stack = stack::load(&flags.place, ui)?;
-    // A stack that runs has its files patched: what was written now would be taken back at its end.
-    let session = Session::begin(&state, &stack.root)?;
-    let asker = session::asker(&state)?;
     let how = flags.fix.on_conflict.unwrap_or(stack.on_conflict);
     let consent = if flags.fix.yes { Consent::Given } else { Consent::Ask };
+    let asker = session::asker(&state)?;
     if flags.fix.dry_run {
-        let freed = would_free(&stack, how, consent, &asker, ui)?;
-        let ports = foreseen(&stack, &memory::read(&state, &stack.root, ui)?, &freed)?;
-        for change in restore::prepare(&written(&stack, &ports))? {
-            ui.print(&change.diff(&relative(&change.path, &stack.root)));
+        session::refuse_while_running(&state, &stack.root)?;
+        let memory = memory::read(&state, &stack.root, ui)?;
+        let (stack, ports) = foresee(stack, how, consent, &memory, &asker, ui)?;
+        let changes = restore::prepare(&written(&stack, &ports)?)?;
+        changes
+            .iter()
+            .for_each(|change| ui.print(&change.diff(&relative(&change.path, &stack.root))));
+        if changes.is_empty() {
+            ui.print(NOTHING);
         }
         return Ok(0);
     }
+    // A stack that runs has its files patched: what was written now would be taken back at its end.
+    let session = Session::begin(&state, &stack.root)?;
     let stack = settle(stack, how, consent, &asker, ui)?;
     let holds = Holds::reserve(&stack, &Book::read(&state)?.memory(&stack.root), ui)?;
-    let changes = restore::prepare(&written(&stack, &holds.ports()))?;
+    let changes = restore::prepare(&written(&stack, &holds.ports())?)?;
     memory::keep(&state, &stack.root, &holds.leases(), ui)?;
-    write(&session.fixes(), &changes)?;
+    write(&session, &changes)?;
     told(&changes, &stack.root, ui);
     Ok(0)
 }
 
-/// The ports that the services would get, one entry a service; the preferred one where it would be freed first.
-fn foreseen(stack: &Stack, memory: &Memory, freed: &[String]) -> anyhow::Result<Vec<Option<Port>>> {
-    let requests = stack.requests();
-    let given = foresee(&requests, &stack.pool, memory)?;
-    let port = |service: &Service| {
-        let place = requests.iter().position(|request| request.service == service.name)?;
-        if freed.contains(&service.name) { requests[place].preferred } else { given[place] }
-    };
-    Ok(stack.services.iter().map(port).collect())
-}
+const NOTHING: &str = "nothing to write: the files say these ports already\n";
 
 /// Everything that says a port: what a run would patch, and dev.toml itself.
-fn written(stack: &Stack, ports: &[Option<Port>]) -> Vec<FilePatch> {
+fn written(stack: &Stack, ports: &[Option<Port>]) -> Result<Vec<FilePatch>, Failure> {
     let mut files = plan(stack, ports, &Surroundings::default()).patches;
-    if let Source::File(path) = &stack.source {
-        let edit = |(service, port): (&Service, &Option<Port>)| {
-            let (old, new) = (service.port?.preferred()?, (*port)?);
-            let key = format!("services.{}.port", service.name).parse().ok()?;
-            (old != new).then(|| Edit::Set { key, value: new.to_string() })
-        };
-        let edits = stack.services.iter().zip(ports).filter_map(edit).collect();
-        files.push(FilePatch { path: path.clone(), format: Format::Toml, edits });
+    let moved = stack.services.iter().zip(ports).filter_map(|(service, port)| {
+        let (old, new) = (service.port?.preferred()?, (*port)?);
+        (old != new).then_some((service, new))
+    });
+    match &stack.source {
+        Source::File(path) => {
+            let edit = |(service, new): (&Service, Port)| {
+                let key = format!("services.{}.port", service.name).parse().ok()?;
+                Some(Edit::Set { key, value: new.to_string() })
+            };
+            let edits = moved.filter_map(edit).collect();
+            files.push(FilePatch { path: path.clone(), format: Format::Toml, edits });
+        }
+        // The next one is detected out of these files: a port that none of them says would not have moved.
+        Source::Detected { services: found, .. } => {
+            for (service, _) in moved {
+                let is_said =
+                    found.iter().any(|one| one.service == service.name && one.port_from.is_some());
+                if !is_said {
+                    let message = format!("no file says the port of `{}`", service.name);
+                    let hint = "write down what was found first: cargo xtask init";
+                    return Err(Failure::new(Kind::File, message, hint));
+                }
+            }
+        }
     }
-    files
+    Ok(files)
 }
 
-/// Writes the files, with a record of how to undo it.
-fn write(fixes: &Path, changes: &[FileChange]) -> anyhow::Result<()> {
+/// Writes the files, all of them or, after a crash and recovery, none; with a record of how to undo it.
+fn write(session: &Session, changes: &[FileChange]) -> anyhow::Result<()> {
     if changes.is_empty() {
         return Ok(());
     }
-    let last = records(fixes)?.pop().map_or(0, |(number, _)| number);
-    Patches::apply(&fixes.join(format!("{}.json", last + 1)), changes)?.keep();
-    Ok(())
+    let last = records(&session.fixes())?.pop().map_or(0, |(number, _)| number);
+    let patches = Patches::apply(&session.journal(), changes)?;
+    Ok(patches.keep(&session.fixes().join(format!("{}.json", last + 1)))?)
 }
 
 /// The records of what was written, by their numbers, the last one last.
@@ -100,7 +114,7 @@ fn records(fixes: &Path) -> anyhow::Result<Vec<(u32, PathBuf)>> {
 
 fn told(changes: &[FileChange], root: &Path, ui: &mut Ui) {
     if changes.is_empty() {
-        return ui.print("nothing to write: the files say these ports already\n");
+        return ui.print(NOTHING);
     }
     for change in changes {
         ui.print(&summary(&relative(&change.path, root), change));

@@ -1,17 +1,16 @@
 //! What stands on each service's port.
 
 use portman::allocate::{self, Request};
+use portman::firewall::exceptions;
 use portman::lease::Memory;
 use portman::owner::Scope;
 use portman::port::Port;
-use portman::process::is_marked;
-use portman::report::{self, PortReport, Report, Word};
+use portman::report::{self, OwnerReport, PortReport, Report, Standing, Word};
 use portman::safety::{Asker, Asking};
 
 use crate::config::{Source, Stack};
 use crate::failure::Kind;
 use crate::flags::PortsOfStack;
-use crate::marks::VARIABLE;
 use crate::memory;
 use crate::recover::recover;
 use crate::session::{self, Record};
@@ -42,9 +41,18 @@ fn gather(
     asker: &Asker,
 ) -> anyhow::Result<Report> {
     let requests = requests(stack, running);
+    let assigned =
+        |request: &Request| running.and_then(|run| port_of(&request.service, &run.ports));
+    let asked: Vec<Option<Port>> =
+        requests.iter().map(|request| assigned(request).or(request.preferred)).collect();
+    let known: Vec<Port> = asked.iter().flatten().copied().collect();
+    // As `ports free` would be asked.
+    let asking = Asking::ByNumber { force: false };
+    let mut standings = report::look_all(&known, Scope::Group, asker, asking)?.into_iter();
     let mut ports = Vec::with_capacity(requests.len());
-    for request in &requests {
-        ports.push(look(request, running, asker)?);
+    for (request, asked) in requests.iter().zip(asked) {
+        let standing = asked.and_then(|_| standings.next());
+        ports.push(port_report(request, assigned(request), standing, running));
     }
     if running.is_none() {
         let foreseen = allocate::foresee(&requests, &stack.pool, memory)?;
@@ -70,27 +78,30 @@ fn port_of(service: &str, ports: &[(String, Port)]) -> Option<Port> {
     ports.iter().find(|(name, _)| name == service).map(|(_, port)| *port)
 }
 
-/// The report on the port that a running service has, or else on the one it would like.
-fn look(request: &Request, running: Option<&Record>, asker: &Asker) -> anyhow::Result<PortReport> {
-    let Request { service, preferred } = request;
-    let assigned = running.and_then(|run| port_of(service, &run.ports));
-    let (status, reason, owners) = match assigned.or(*preferred) {
-        // As `ports free` would be asked.
-        Some(port) => {
-            let standing =
-                report::look(port, Scope::Group, asker, Asking::ByNumber { force: false })?;
-            (standing.status, standing.reason, standing.owners)
-        }
-        None => (Word::Available, None, Vec::new()),
+/// The report on the port that a running service has, or else on the one it would like; on none where any would do.
+fn port_report(
+    Request { service, preferred }: &Request,
+    assigned: Option<Port>,
+    standing: Option<Standing>,
+    running: Option<&Record>,
+) -> PortReport {
+    let (service, preferred, port) = (service.clone(), *preferred, assigned);
+    let Some(Standing { status, reason, held, localhost, owners, hidden, .. }) = standing else {
+        return PortReport { service, preferred, port, ..PortReport::of_any() };
     };
-    let is_own = |pid| running.is_some_and(|run| is_marked(pid, VARIABLE, run.session()));
-    Ok(PortReport {
-        service: service.clone(),
-        preferred: *preferred,
-        port: assigned,
+    let is_own = |owner: &OwnerReport| running.is_some_and(|run| run.has(owner.pid));
+    let running = owners.iter().any(is_own);
+    PortReport {
+        service,
+        preferred,
+        port,
         status,
         reason,
-        running: owners.iter().any(|owner| is_own(owner.pid)),
+        running,
+        held,
+        localhost,
         owners,
-    })
+        hidden,
+        firewall: exceptions(),
+    }
 }

@@ -11,15 +11,15 @@ pub(super) fn says_taken(text: &[u8], port: Port) -> bool {
     text.lines().any(|line| WORDS.iter().any(|words| line.contains(words)) && names(line, port))
 }
 
-/// A line that names ports, as `:8000` or `port 8000`, has to name this one.
+/// A line that names ports, as `:8000`, `port 8000` or `('127.0.0.1', 8000)`, has to name this one.
 fn names(line: &str, port: Port) -> bool {
     let mut named = ports(line).peekable();
     named.peek().is_none() || named.any(|number| number == port.get())
 }
 
 fn ports(line: &str) -> impl Iterator<Item = u16> {
-    let starts = line.match_indices(':').chain(line.match_indices("port "));
-    starts.filter_map(|(at, start)| {
+    let starts = [":", "port ", "', "].into_iter();
+    starts.flat_map(|start| line.match_indices(start)).filter_map(|(at, start)| {
         let rest = &line[at + start.len()..];
         let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
         // Times have two digits there.
@@ -46,6 +46,14 @@ mod tests {
             ("one\nOSError: [Errno 98] Address already in use\ntwo", true),
             ("Starting inspector on 127.0.0.1:9229 failed: address already in use", false),
             ("port 9000: address in use", false),
+            (
+                "error while attempting to bind on address ('127.0.0.1', 8000): address already in use",
+                true,
+            ),
+            (
+                "error while attempting to bind on address ('127.0.0.1', 7000): address already in use",
+                false,
+            ),
             ("listening on 8000", false),
             ("", false),
         ] {

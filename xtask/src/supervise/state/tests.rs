@@ -860,6 +860,22 @@ fn who_listens_where_is_asked_until_10_s_after_a_start() {
 }
 
 #[test]
+fn a_wrong_port_that_is_opened_late_is_still_told() {
+    let mut play = Play::new(&[Spec { is_probed: false, ..on_port("api", 8000) }]);
+    play.at(0, "begin");
+    play.at(0, "started api#1");
+    for look in 1..40 {
+        play.at(look * 250, "tick");
+    }
+    play.at(9_760, "listens api@8080");
+    for look in 40..44 {
+        assert_eq!(play.at(look * 250, "tick"), "look around");
+    }
+    assert_eq!(play.at(10_760, "listens api@8080"), "api is on 8080");
+    assert_eq!(play.state.next_deadline(), None);
+}
+
+#[test]
 fn a_server_that_refuses_a_hold_gets_its_port_as_it_starts_and_it_is_held_between() {
     check(
         &[on_port("api", 8000)],

@@ -30,6 +30,12 @@ impl Whereabouts {
         *self = Self { watched_until: Some(now + WATCHED), ..Self::default() };
     }
 
+    /// Is it looked after? Also what was only just seen is told, once it is time.
+    fn is_watched(&self, now: Instant) -> bool {
+        let is_untold = self.wrong.is_some() && !self.is_told;
+        is_untold || self.watched_until.is_some_and(|until| now < until)
+    }
+
     /// Where it listens instead, as a sentence.
     pub(super) fn elsewhere(&self) -> Option<String> {
         let (ports, _) = self.wrong.as_ref()?;
@@ -59,7 +65,7 @@ impl State {
     pub(super) fn look_around(&mut self, now: Instant) {
         let is_new = |life: &super::Life| match life.phase {
             Phase::Starting { .. } => true,
-            Phase::Ready { .. } => life.whereabouts.watched_until.is_some_and(|until| now < until),
+            Phase::Ready { .. } => life.whereabouts.is_watched(now),
             _ => false,
         };
         let has_ports = self.lives.iter().any(|life| life.spec.port.is_some());
