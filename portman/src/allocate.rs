@@ -288,7 +288,7 @@ mod tests {
 
     /// What the service `api` had last, and services of other checkouts.
     fn memory(last: u16, others: &[u16]) -> Memory {
-        let lease = |port| ("api".to_owned(), Lease { port, until_spawn: false });
+        let lease = |port| ("api".to_owned(), Lease { port, until_spawn: None });
         let others: BTreeSet<Port> = others.iter().filter_map(|&port| Port::new(port)).collect();
         Memory { own: Port::new(last).map(lease).into_iter().collect(), others }
     }

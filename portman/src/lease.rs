@@ -17,12 +17,13 @@ const VERSION: u32 = 1;
 const LIMIT: Duration = Duration::from_secs(2);
 
 /// What is remembered of a service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lease {
     /// The port it had last.
     pub port: Port,
-    /// Its server sets no option to share a port: it cannot listen over a hold, which has to be released at its spawn.
-    pub until_spawn: bool,
+    /// The command of its server, if that sets no option to share a port: it cannot listen over a hold, which has to be
+    /// released at its spawn. Another command may start another server.
+    pub until_spawn: Option<String>,
 }
 
 /// What the book means to one checkout.
@@ -159,7 +160,7 @@ mod tests {
     use crate::port::Port;
 
     fn had(service: &str, port: u16) -> (String, Lease) {
-        (service.to_owned(), Lease { port: Port::new(port).unwrap(), until_spawn: false })
+        (service.to_owned(), Lease { port: Port::new(port).unwrap(), until_spawn: None })
     }
 
     #[test]

@@ -233,3 +233,71 @@ fn without_a_terminal_nobody_is_asked() {
     dev.signal(Signal::INT);
     assert_eq!(dev.wait().code, 0);
 }
+
+#[test]
+fn a_dry_run_says_what_would_be_done_and_undo_has_none() {
+    if !own_network("a_dry_run_says_what_would_be_done_and_undo_has_none") {
+        return;
+    }
+    let stage = stack();
+    let _stranger = somebody_in(&stage, "..");
+    for (arguments, told, untold) in [
+        (&["dev", "--dry-run"][..], "api gets port 8001, since 8000 is taken", "left out"),
+        (&["dev", "--dry-run", "--on-conflict", "skip"], "api is left out: 8000 is taken", "8001"),
+        (&["ports", "--fix", "--dry-run"], "api gets port 8001, since 8000 is taken", "left out"),
+        (
+            &["ports", "--fix", "--dry-run", "--on-conflict", "skip"],
+            "nothing to write: the files say these ports already",
+            "8001",
+        ),
+    ] {
+        let ended = stage.run(arguments);
+        assert_eq!(ended.code, 0, "{arguments:?}\n{}", ended.output);
+        assert!(ended.output.contains(told), "{arguments:?} does not say {told}\n{}", ended.output);
+        assert!(!ended.output.contains(untold), "{arguments:?} says {untold}\n{}", ended.output);
+    }
+    assert_eq!(stage.run(&["ports", "--fix"]).code, 0);
+    let fixed = texts(&stage);
+    for more in ["--dry-run", "--yes", "--fix"] {
+        let refused = stage.run(&["ports", "--undo", more]);
+        assert_eq!(refused.code, 2, "{}", refused.output);
+        assert_eq!(texts(&stage), fixed);
+    }
+}
+
+#[test]
+fn a_file_that_a_running_stack_has_patched_is_not_patched_by_hand() {
+    if !own_network("a_file_that_a_running_stack_has_patched_is_not_patched_by_hand") {
+        return;
+    }
+    let stage = stack();
+    let _stranger = somebody_in(&stage, "..");
+    let mut dev = stage.xtask(&["dev"]);
+    dev.wait_for("Ctrl-C stops the stack");
+    let refused = stage.run(&["patch", "config.json", "port=9"]);
+    assert_eq!(refused.code, 3, "{}", refused.output);
+    let told = format!("`config.json` is patched by the stack that process {} runs", dev.pid());
+    assert!(refused.output.contains(&told), "{}", refused.output);
+    stage.file("other.json", "{ \"port\": 1 }");
+    assert_eq!(stage.run(&["patch", "other.json", "port=9"]).code, 0);
+    dev.signal(Signal::INT);
+    assert_eq!(dev.wait().code, 0);
+    assert_eq!(stage.read("config.json"), CONFIG);
+}
+
+#[test]
+fn a_port_that_no_file_of_a_found_stack_says_is_not_fixed() {
+    if !own_network("a_port_that_no_file_of_a_found_stack_says_is_not_fixed") {
+        return;
+    }
+    let stage = stage();
+    let vite = "export default { server: { proxy: { \"/api\": \"http://localhost:8000\" } } };\n";
+    stage.file("backend/Cargo.toml", "").file("frontend/vite.config.js", vite);
+    stage.file("frontend/package.json", "{ \"scripts\": { \"dev\": \"vite --port 5173\" } }");
+    let _stranger = somebody_in(&stage, "..");
+    let refused = stage.run(&["ports", "--fix"]);
+    assert_eq!(refused.code, 4, "{}", refused.output);
+    assert!(refused.output.contains("no file says the port of `backend`"), "{}", refused.output);
+    assert!(refused.output.contains("hint: write down what was found first: cargo xtask init"));
+    assert_eq!(stage.read("frontend/vite.config.js"), vite);
+}

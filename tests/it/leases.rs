@@ -176,7 +176,7 @@ fn allocate(state: &Path, checkout: &Path) -> Vec<Allocation> {
     let memory = Book::read(state).unwrap().memory(checkout);
     let had = reserve(&requests, &pool, &memory).unwrap();
     let lease =
-        |had: &Allocation| (had.service.clone(), Lease { port: had.port(), until_spawn: false });
+        |had: &Allocation| (had.service.clone(), Lease { port: had.port(), until_spawn: None });
     assert_eq!(record(state, checkout, &had.iter().map(lease).collect::<Vec<_>>()).unwrap(), None);
     had
 }
@@ -226,7 +226,7 @@ fn processes_that_allocate_over_stale_leases_never_share_a_port() {
     let Checkouts { state, all, _folder } = checkouts(24);
     // Leases that are wrong: everybody had the same ports last.
     let lease = |service: &str, port| {
-        (service.to_owned(), Lease { port: Port::new(port).unwrap(), until_spawn: false })
+        (service.to_owned(), Lease { port: Port::new(port).unwrap(), until_spawn: None })
     };
     for checkout in &all {
         record(&state, checkout, &[lease("api", 8001), lease("web", 8002)]).unwrap();

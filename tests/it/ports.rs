@@ -182,3 +182,19 @@ fn while_the_stack_runs_the_report_says_which_port_it_has() {
     dev.signal(tests::Signal::INT);
     assert_eq!(dev.wait().code, 0);
 }
+
+#[test]
+fn a_service_that_has_lost_its_mark_is_still_the_one_that_runs() {
+    if !own_network("a_service_that_has_lost_its_mark_is_still_the_one_that_runs") {
+        return;
+    }
+    let stage = stage();
+    let command = "[\"env\", \"-i\", \"FAKE\", \"--listen\", \"127.0.0.1:8000\"]";
+    stage.file("dev.toml", &format!("[services.web]\ncommand = {command}\nport = 8000\n"));
+    let mut dev = stage.xtask(&["dev"]);
+    dev.wait_for("Ctrl-C stops the stack");
+    let table = stage.run(&["ports"]).output;
+    assert!(table.lines().nth(1).unwrap().contains("running"), "{table}");
+    dev.signal(tests::Signal::INT);
+    assert_eq!(dev.wait().code, 0);
+}

@@ -70,7 +70,7 @@ fn help_and_a_dry_run_put_nothing_back() {
     let stage = killed();
     let patched = stage.read("config.json");
     let left = stage.left_processes();
-    for command in [&["--help"][..], &["dev", "--dry-run"]] {
+    for command in [&["--help"][..], &["dev", "--dry-run"], &["ports", "--fix", "--dry-run"]] {
         assert_eq!(stage.run(command).code, 0);
     }
     assert_eq!((stage.read("config.json"), stage.left_processes()), (patched, left));

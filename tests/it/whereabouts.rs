@@ -73,6 +73,23 @@ fn a_server_that_cannot_listen_over_a_hold_gets_its_port_as_it_starts_and_that_i
     assert!(!second.seen().contains("cannot listen"), "{}", second.seen());
     second.signal(Signal::INT);
     assert_eq!(second.wait().code, 0);
+
+    // Another command may start a server that can.
+    let other = command.replace("strictly", "env");
+    stage.file("dev.toml", &format!("[services.web]\ncommand = {other}\nport = 8000\n"));
+    let mut third = stage.xtask(&["dev"]);
+    third.wait_for("Ctrl-C stops the stack");
+    let held = stage.run(&["ports", "--json"]);
+    let report: serde_json::Value = serde_json::from_str(&held.output).unwrap();
+    let activities: Vec<&str> = report["ports"][0]["owners"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|owner| owner["activity"].as_str().unwrap())
+        .collect();
+    assert!(activities.contains(&"bound"), "the hold stays: {}", held.output);
+    third.signal(Signal::INT);
+    assert_eq!(third.wait().code, 0);
 }
 
 #[test]

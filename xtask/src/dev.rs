@@ -1,9 +1,10 @@
 //! THE PIPELINE: what `cargo xtask dev` does, in the order in which it does it. Read this first.
 
+use std::collections::BTreeSet;
 use std::env;
 use std::path::Path;
 
-use portman::lease::{Book, Lease, Memory};
+use portman::lease::Book;
 use portman::port::Port;
 use portman::restore::{self, FileChange, Patches};
 
@@ -38,7 +39,8 @@ pub fn dev(flags: &flags::Dev, ui: &mut Ui) -> anyhow::Result<Outcome> {
     let memory = Book::read(&state)?.memory(&stack.root);
     let holds = Holds::reserve(&stack, &memory, ui)?;
     memory::keep(&state, &stack.root, &holds.leases(), ui)?;
-    let plan = plan(&stack, &holds.ports(), &surroundings(session.marks(), &memory, ui));
+    let plan =
+        plan(&stack, &holds.ports(), &surroundings(session.marks(), holds.until_spawn(), ui));
     session.record(named_ports(&plan), preferred_ports(&stack))?;
     // A file that cannot be patched is told before anything takes its time.
     restore::prepare(&plan.patches)?;
@@ -91,7 +93,7 @@ pub fn dry_run(flags: &flags::Dev, ui: &mut Ui) -> anyhow::Result<()> {
     let memory = memory::read(&state, &stack.root, ui)?;
     let asker = session::asker(&state)?;
     let (stack, ports) = foresee(stack, how, Consent::None, &memory, &asker, ui)?;
-    let plan = plan(&stack, &ports, &surroundings(Marks::default(), &memory, ui));
+    let plan = plan(&stack, &ports, &surroundings(Marks::default(), BTreeSet::new(), ui));
     let changes = restore::prepare(&plan.patches)?;
     ui.print(&described(&plan, &changes, &stack.root));
     Ok(())
@@ -113,14 +115,10 @@ fn preferred_ports(stack: &Stack) -> Vec<(String, Port)> {
     stack.requests().into_iter().filter_map(|one| Some((one.service, one.preferred?))).collect()
 }
 
-fn surroundings(marks: Marks, memory: &Memory, ui: &Ui) -> Surroundings {
+fn surroundings(marks: Marks, until_spawn: BTreeSet<String>, ui: &Ui) -> Surroundings {
     // A user who chose how much colour there is has the last word.
     let is_chosen = env::var_os("FORCE_COLOR").is_some();
-    let has_colour = ui.has_colour() && !is_chosen;
-    let is_until_spawn =
-        |(service, lease): (&String, &Lease)| lease.until_spawn.then(|| service.clone());
-    let until_spawn = memory.own.iter().filter_map(is_until_spawn).collect();
-    Surroundings { marks, has_colour, until_spawn }
+    Surroundings { marks, has_colour: ui.has_colour() && !is_chosen, until_spawn }
 }
 
 fn tell_patched(changes: &[FileChange], root: &Path, ui: &mut Ui) {

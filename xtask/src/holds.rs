@@ -1,13 +1,14 @@
 //! The ports of a run, each held from the moment it is chosen until the stack is down.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 
 use portman::allocate::{self, Allocation, Pool, Request};
 use portman::lease::{Lease, Memory};
 use portman::port::Port;
 use portman::report::{doubt_reason, taken_reason};
 
-use crate::config::Stack;
+use crate::config::{Service, Stack};
 use crate::notice::Notice;
 use crate::ui::Ui;
 
@@ -18,7 +19,8 @@ pub struct Holds(Vec<Option<Held>>);
 #[derive(Debug)]
 struct Held {
     allocation: RefCell<Allocation>,
-    is_until_spawn: bool,
+    /// The command, if it is one of a server that cannot listen over a hold.
+    until_spawn: Option<String>,
 }
 
 impl Holds {
@@ -28,14 +30,14 @@ impl Holds {
     /// When one cannot be had.
     pub fn reserve(stack: &Stack, memory: &Memory, ui: &mut Ui) -> anyhow::Result<Self> {
         let mut allocations = take(&stack.requests(), &stack.pool, memory, ui)?;
-        let held = |name: &str| {
-            let place = allocations.iter().position(|given| given.service == name)?;
+        let held = |service: &Service| {
+            let place = allocations.iter().position(|given| given.service == service.name)?;
             let allocation = RefCell::new(allocations.swap_remove(place));
-            let is_until_spawn = memory.own.get(name).is_some_and(|lease| lease.until_spawn);
-            Some(Held { allocation, is_until_spawn })
+            let known = memory.own.get(&service.name).and_then(|lease| lease.until_spawn.clone());
+            let until_spawn = known.filter(|command| *command == service.command.join(" "));
+            Some(Held { allocation, until_spawn })
         };
-        let services = stack.services.iter();
-        Ok(Self(services.map(|service| service.name.as_str()).map(held).collect()))
+        Ok(Self(stack.services.iter().map(held).collect()))
     }
 
     /// The ports, one entry a service.
@@ -47,10 +49,16 @@ impl Holds {
     pub fn leases(&self) -> Vec<(String, Lease)> {
         let lease = |held: &Held| {
             let allocation = held.allocation.borrow();
-            let lease = Lease { port: allocation.port(), until_spawn: held.is_until_spawn };
+            let lease = Lease { port: allocation.port(), until_spawn: held.until_spawn.clone() };
             (allocation.service.clone(), lease)
         };
         self.0.iter().flatten().map(lease).collect()
+    }
+
+    /// The services whose servers are known not to listen over a hold.
+    pub fn until_spawn(&self) -> BTreeSet<String> {
+        let known = self.0.iter().flatten().filter(|held| held.until_spawn.is_some());
+        known.map(|held| held.allocation.borrow().service.clone()).collect()
     }
 
     /// Lets a server have the port that cannot listen over a hold. Other stacks are still kept away.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use portman::lease::{self, Book, Lease, Memory};
+use portman::lease::{self, Book, Broken, Lease, Memory};
 
 use crate::notice::Notice;
 use crate::ui::Ui;
@@ -35,13 +35,17 @@ pub fn keep(
     ui: &mut Ui,
 ) -> anyhow::Result<()> {
     if let Some(broken) = lease::record(state, checkout, had)? {
-        let message = format!(
-            "`{}` was rebuilt, since it did not say which ports were had last: {}; the old one is kept as `{}`",
-            broken.path.display(),
-            broken.reason,
-            broken.kept.display()
-        );
-        ui.tell(&Notice::Warning { message });
+        ui.tell(&Notice::Warning { message: rebuilt(&broken) });
     }
     Ok(())
+}
+
+/// What is told of a book that was rebuilt.
+pub fn rebuilt(broken: &Broken) -> String {
+    format!(
+        "`{}` was rebuilt, since it did not say which ports were had last: {}; the old one is kept as `{}`",
+        broken.path.display(),
+        broken.reason,
+        broken.kept.display()
+    )
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use portman::error::Error;
 use portman::fs::{self, Lock};
-use portman::lease::{self, Lease};
+use portman::lease::{self, Broken, Lease};
 use portman::port::Port;
 use portman::process::{self, Process};
 use portman::restore::{self, Restored};
@@ -165,14 +165,19 @@ impl Session {
         marks::service_mark(&self.id, service)
     }
 
-    /// Remembers for the next run that this service's server cannot listen on a port that is held.
+    /// Remembers for the next run that the server which this command starts cannot listen on a port that is held. A book
+    /// that had to be rebuilt for it is given back, to be told.
     ///
     /// # Errors
     /// When the book of leases cannot be written.
-    pub fn remember_refusal(&self, service: &str, port: Port) -> anyhow::Result<()> {
-        let lease = Lease { port, until_spawn: true };
-        lease::record(&self.state, &self.checkout, &[(service.to_owned(), lease)])?;
-        Ok(())
+    pub fn remember_refusal(
+        &self,
+        service: &str,
+        port: Port,
+        command: String,
+    ) -> anyhow::Result<Option<Broken>> {
+        let lease = Lease { port, until_spawn: Some(command) };
+        Ok(lease::record(&self.state, &self.checkout, &[(service.to_owned(), lease)])?)
     }
 
     /// Writes down that the run is under way.

@@ -69,7 +69,7 @@ fn leased(marks: &Path, state: &Path, checkout: &Path) {
         let memory = book.memory(checkout);
         let had = allocate::reserve(&requests, &Pool::default(), &memory)?;
         let _servers: Vec<_> = had.iter().map(|had| serve(marks, had.port())).collect();
-        let lease = |port| Lease { port, until_spawn: false };
+        let lease = |port| Lease { port, until_spawn: None };
         let leases: Vec<_> =
             had.iter().map(|had| (had.service.clone(), lease(had.port()))).collect();
         lease::record(state, checkout, &leases)

@@ -19,6 +19,7 @@ use std::time::Instant;
 use portman::check;
 
 use crate::config::{Ready, Service};
+use crate::memory::rebuilt;
 use crate::notice::{Address, Notice};
 use crate::plan::Launch;
 use crate::ui::Ui;
@@ -193,9 +194,13 @@ impl Supervisor<'_> {
     fn remember_refusal(&self, service: usize, ui: &mut Ui) {
         let launch = &self.run.plan.launches[service];
         let Some(port) = launch.port else { return };
-        if let Err(error) = self.run.session.remember_refusal(&launch.service, port) {
-            ui.tell(&Notice::Warning { message: format!("{error:#}") });
-        }
+        let command = self.run.stack.services[service].command.join(" ");
+        let message = match self.run.session.remember_refusal(&launch.service, port, command) {
+            Ok(None) => return,
+            Ok(Some(broken)) => rebuilt(&broken),
+            Err(error) => format!("{error:#}"),
+        };
+        ui.tell(&Notice::Warning { message });
     }
 
     fn look_for_listeners(&mut self, ui: &mut Ui) -> Option<Event> {

@@ -195,6 +195,8 @@ struct Life {
     not_ready: Option<String>,
     /// What is known of where it listens.
     whereabouts: Whereabouts,
+    /// Has its server refused a hold in this run, and not listened since?
+    is_refusal_new: bool,
 }
 
 /// The state of all services of a run.
@@ -223,6 +225,7 @@ impl State {
             changed: None,
             not_ready: None,
             whereabouts: Whereabouts::default(),
+            is_refusal_new: false,
         };
         Self {
             lives: specs.into_iter().map(life).collect(),
@@ -323,6 +326,7 @@ impl State {
     }
 
     fn ready(&mut self, service: usize, since: Instant, now: Instant) {
+        self.confirm_refusal(service);
         let life = &mut self.lives[service];
         life.phase = Phase::Ready { since: now };
         life.was_ready = true;

@@ -277,7 +277,7 @@ impl World {
             }
             Action::HoldPort { service } => self.released[service] = false,
             Action::RememberRefusal { service } => {
-                self.specs[service].is_until_spawn = true;
+                assert!(self.was_ready[service], "it is only certain once it listens");
                 self.seen.insert("refused");
             }
             Action::LookForListeners => {
@@ -392,6 +392,9 @@ impl World {
                 }
             }
             Notice::Stopping { .. } => self.is_stopping = true,
+            Notice::Restarting { reason: RestartReason::Refused, service, .. } => {
+                self.specs[place(service)].is_until_spawn = true;
+            }
             Notice::Restarting { reason: RestartReason::Changed, .. } => {
                 self.seen.insert("changed");
             }

@@ -881,13 +881,13 @@ fn a_server_that_refuses_a_hold_gets_its_port_as_it_starts_and_it_is_held_betwee
         &[on_port("api", 8000)],
         "   0 begin         → start api#1
             0 started api#1 →
-           20 refused api#1 → remember api, api refuses a hold, terminate api#1
+           20 refused api#1 → api refuses a hold, terminate api#1
            21 fails api#1   → look api#1
            22 empty api#1   → api stopped, hold api, release api, start api#2
            22 started api#2 →
            30 refused api#2 →
            72 tick          → probe api#2
-           80 ready api#2   → api ready in 58ms, stack ready
+           80 ready api#2   → remember api, api ready in 58ms, stack ready
            90 dies api#2    → kill api#2, hold api, api again in 500ms
           590 tick          → release api, start api#3",
     );

@@ -120,8 +120,16 @@ impl State {
             reason: RestartReason::Refused,
             delay: Duration::ZERO,
         };
-        self.actions.extend([Action::RememberRefusal { service }, Action::Tell(notice)]);
+        life.is_refusal_new = true;
+        self.actions.push(Action::Tell(notice));
         self.begin_stop(service, Then::StartAgain, now);
+    }
+
+    /// It listens once its port was released: that was it.
+    pub(super) fn confirm_refusal(&mut self, service: usize) {
+        if std::mem::take(&mut self.lives[service].is_refusal_new) {
+            self.actions.push(Action::RememberRefusal { service });
+        }
     }
 
     /// While nobody of the service runs, its port is held like any other.
