@@ -40,9 +40,9 @@ pub fn fix(flags: &PortsOfStack, ui: &mut Ui) -> anyhow::Result<u8> {
         let memory = memory::read(&state, &stack.root, ui)?;
         let (stack, ports) = foresee(stack, how, consent, &memory, &asker, ui)?;
         let changes = restore::prepare(&written(&stack, &ports)?)?;
-        changes
-            .iter()
-            .for_each(|change| ui.print(&change.diff(&relative(&change.path, &stack.root))));
+        for change in &changes {
+            ui.print(&change.diff(&relative(&change.path, &stack.root)));
+        }
         if changes.is_empty() {
             ui.print(NOTHING);
         }
