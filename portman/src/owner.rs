@@ -120,13 +120,21 @@ pub fn holders(sockets: &[Socket], scope: Scope, hints: &[u32]) -> Result<HashMa
 }
 
 /// One process by its pid; none when there is none.
-///
-/// # Errors
-/// When the system does not list its users.
-pub fn find(pid: u32) -> Result<Option<Owner>> {
+#[cfg(test)]
+pub(crate) fn find(pid: u32) -> Result<Option<Owner>> {
     let users =
         Users::new_with_refreshed_list().map_err(|error| unlisted(io::Error::other(error)))?;
     Ok(describe(std::iter::once(pid), &users)?.remove(&pid))
+}
+
+/// The name of a user, or the number of one without a name.
+///
+/// # Errors
+/// When the system does not list its users.
+pub(crate) fn name_of(uid: u32) -> Result<String> {
+    let users =
+        Users::new_with_refreshed_list().map_err(|error| unlisted(io::Error::other(error)))?;
+    Ok(user_name(&users, uid))
 }
 
 /// What supervises a process; none for what was started by hand, and where the system does not say.

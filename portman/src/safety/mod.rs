@@ -64,8 +64,8 @@ impl Asker {
         let unknown = |source| Error::System { what: "which process this is".into(), source };
         let line = Process::ancestors().map_err(unknown)?;
         let us = line[0];
-        let described = owner::find(us.pid)?.and_then(|us| us.uid.zip(us.user));
-        let (uid, user) = described.ok_or_else(|| unknown(io::ErrorKind::NotFound.into()))?;
+        let uid = sys::own_user();
+        let user = owner::name_of(uid)?;
         let terminal_leader = us.terminal_leader().map_err(unknown)?;
         Ok(Self { line, uid, user, unit: owner::unit_of(us.pid), terminal_leader, live })
     }
@@ -298,6 +298,9 @@ impl<'a> Facts<'a> {
 
 /// The stack that a process belongs to: it carries the mark, or the launcher or one with the mark has started it.
 fn belongs_to(process: Process, live: &[Live]) -> io::Result<Option<&Live>> {
+    if live.is_empty() {
+        return Ok(None);
+    }
     let line = process.line()?;
     for one in live {
         // A program may have written over its environment; its ancestors have not. They may be other users'.

@@ -12,6 +12,7 @@
 //! - `unit_of_process(pid)`, `unit_of_group(group)`: what supervises a process, or those of a [`Socket::cgroup`].
 //! - `pids()`, `started(pid)`, `parent(pid)`, `group(pid)`, `environment(pid)`: processes; a zombie has nothing of these.
 //!   `children(pid)` may leave some out.
+//! - `own_user()`: the number of the user that this process acts for.
 //! - `is_system(pid)`: the system itself is this process: its first one, or a part of the kernel.
 //! - `terminal_leader(pid)`: the process that leads the session of this one's terminal.
 //! - `is_apart(pid)`: it sees other processes or users than we do, as in a container.
@@ -40,8 +41,8 @@ mod linux;
 pub(crate) use linux::{
     Claim, Handle, children, claim, claimed, connections, environment, forbids_rename, group,
     handle, has_open, holders, inode, is_apart, is_family_absent, is_shared, is_system, keep_owner,
-    limits, listeners, make_private, parent, pids, signal, sockets, started, terminal_leader,
-    unit_of_group, unit_of_process, unprivileged_start, wait_gone,
+    limits, listeners, make_private, own_user, parent, pids, signal, sockets, started,
+    terminal_leader, unit_of_group, unit_of_process, unprivileged_start, wait_gone,
 };
 
 #[cfg(not(target_os = "linux"))]

@@ -15,6 +15,6 @@ pub(crate) use files::{forbids_rename, is_shared, keep_owner, make_private};
 pub(crate) use holders::{has_open, holders};
 pub(crate) use limits::{limits, unprivileged_start};
 pub(crate) use processes::{
-    Handle, children, environment, group, handle, is_apart, is_system, parent, pids, signal,
-    started, terminal_leader, wait_gone,
+    Handle, children, environment, group, handle, is_apart, is_system, own_user, parent, pids,
+    signal, started, terminal_leader, wait_gone,
 };

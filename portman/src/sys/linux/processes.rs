@@ -1,14 +1,14 @@
 //! Processes by `/proc`, and signals to exactly one of them by pidfd.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{CWD, Mode, OFlags, RawDir, openat};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::{Pid, PidfdFlags, Signal, geteuid, pidfd_open, pidfd_send_signal};
 
 use super::super::{Ending, parse};
 
@@ -56,11 +56,23 @@ pub(crate) fn is_apart(pid: u32) -> io::Result<bool> {
 
 fn stat(pid: u32) -> io::Result<Option<parse::Stat>> {
     // A program may give itself a name that is not UTF-8, and a long one is cut in the middle of a character.
-    match fs::read(format!("/proc/{pid}/stat")) {
+    match read_short(&format!("/proc/{pid}/stat")) {
         Ok(text) => Ok(parse::stat(&String::from_utf8_lossy(&text))),
         Err(error) if is_gone(&error) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// By one read: such a file is written anew for each, and shorter than this.
+fn read_short(path: &str) -> io::Result<Vec<u8>> {
+    let mut text = vec![0; 2048];
+    let length = File::open(path)?.read(&mut text)?;
+    text.truncate(length);
+    Ok(text)
+}
+
+pub(crate) fn own_user() -> u32 {
+    geteuid().as_raw()
 }
 
 pub(crate) fn children(pid: u32) -> Vec<u32> {
