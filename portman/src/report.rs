@@ -292,6 +292,7 @@ mod tests {
             program: None,
             dir: None,
             unit: None,
+            by_cargo: false,
         };
         Occupant {
             address: address.parse().unwrap(),

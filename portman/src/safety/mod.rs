@@ -445,6 +445,7 @@ mod tests {
             program: Some("/usr/bin/node".into()),
             dir: Some("/home/ann/app".into()),
             unit: None,
+            by_cargo: false,
         }
     }
 

@@ -272,6 +272,7 @@ mod tests {
             program: Some("/usr/bin/node".into()),
             dir: None,
             unit: None,
+            by_cargo: false,
         });
         let addresses = vec!["127.0.0.1:8000".parse().unwrap()];
         let user = if owner.is_some() { "ann" } else { "bob" }.to_owned();
