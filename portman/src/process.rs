@@ -190,8 +190,12 @@ mod tests {
     #[test]
     fn a_variable_is_there_by_its_whole_name() {
         let mut command = Command::new("sh");
-        let command = command.args(["-c", "read wait"]).env("OF_TEST", "");
-        let mut child = command.stdin(std::process::Stdio::piped()).spawn().unwrap();
+        let command = command.args(["-c", "echo; read wait"]).env("OF_TEST", "");
+        let pipes =
+            command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+        let mut child = pipes.spawn().unwrap();
+        // It has its environment once it has written its line.
+        std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut [0]).unwrap();
         for (name, expected) in [("OF_TEST", true), ("OF", false), ("OF_TEST_TOO", false)] {
             assert_eq!(has_variable(child.id(), name), expected, "{name}");
         }
