@@ -112,6 +112,8 @@ pub fn resolve(
             Ok(match state {
                 State::Free => Resolved::Freed(stopped),
                 State::Refused(left) | State::Held(left) => Resolved::StillTaken { stopped, left },
+                State::Blocked(_) => Resolved::StillTaken { stopped, left: Vec::new() },
+                State::Unknown(error) => return Err(error),
             })
         }
     }

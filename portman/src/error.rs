@@ -94,6 +94,14 @@ pub enum Error {
         /// Why not.
         reason: String,
     },
+    /// The operating system would not let us end a process.
+    #[error("the system refused to end process {pid}", pid = process.pid)]
+    Unendable {
+        /// The process.
+        process: Process,
+        /// What the system said.
+        source: io::Error,
+    },
     /// A process is still there although it was killed.
     #[error("process {pid} did not end when it was killed", pid = .0.pid)]
     Unkillable(Process),

@@ -87,6 +87,7 @@ mod tests {
             program: None,
             dir: None,
             unit: None,
+            by_cargo: false,
         };
         Occupant {
             address: address.parse().unwrap(),

@@ -9,9 +9,12 @@ use std::path::{Path, PathBuf};
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind, Users};
 
 use crate::error::{Error, Result};
-use crate::process::Process;
+use crate::process::{self, Process};
 use crate::sys::{self, Activity, Socket};
 pub use crate::sys::{Scope, Unit};
+
+/// The variable that cargo sets for what it runs.
+const OF_CARGO: &str = "CARGO_MANIFEST_DIR";
 
 /// A process that has a socket open.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +37,8 @@ pub struct Owner {
     pub dir: Option<PathBuf>,
     /// What supervises it; none for what was started by hand.
     pub unit: Option<Unit>,
+    /// Does cargo run it, or what has started it? False when we may not know.
+    pub by_cargo: bool,
 }
 
 /// A socket on a port, with the processes that have it open.
@@ -181,6 +186,7 @@ fn describe(pids: impl Iterator<Item = u32>, users: &Users) -> Result<HashMap<u3
             program: described.exe().map(Path::to_owned),
             dir: described.cwd().map(Path::to_owned),
             unit: unit_of(process.pid),
+            by_cargo: process::has_variable(process.pid, OF_CARGO),
         };
         Some((process.pid, owner))
     };

@@ -106,17 +106,26 @@ pub fn carries(pid: u32, variable: &str, item: &str) -> io::Result<bool> {
     Ok(has_item(&sys::environment(pid)?, variable, item))
 }
 
+/// Has its environment this variable? That of a process that may not be looked into has not.
+pub(crate) fn has_variable(pid: u32, variable: &str) -> bool {
+    sys::environment(pid).is_ok_and(|environment| values(&environment, variable).next().is_some())
+}
+
 fn has_item(environment: &[u8], variable: &str, item: &str) -> bool {
-    let lists = environment.split(|&byte| byte == 0).filter_map(|entry| {
+    let lists = values(environment, variable);
+    lists.flat_map(|list| list.split(|&byte| byte == b',')).any(|entry| entry == item.as_bytes())
+}
+
+fn values<'a>(environment: &'a [u8], variable: &str) -> impl Iterator<Item = &'a [u8]> {
+    environment.split(|&byte| byte == 0).filter_map(move |entry| {
         let value = entry.strip_prefix(variable.as_bytes())?;
         value.strip_prefix(b"=")
-    });
-    lists.flat_map(|list| list.split(|&byte| byte == b',')).any(|entry| entry == item.as_bytes())
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Process, family, has_item, runs_in_group};
+    use super::{Process, family, has_item, has_variable, runs_in_group};
     use crate::sys;
     use std::os::unix::process::CommandExt;
     use std::process::Command;
@@ -176,5 +185,22 @@ mod tests {
         for item in ["out", "outer,inner", "x", ""] {
             assert!(!has_item(environment, "XTASK_SESSION", item), "{item}");
         }
+    }
+
+    #[test]
+    fn a_variable_is_there_by_its_whole_name() {
+        let mut command = Command::new("sh");
+        let command = command.args(["-c", "echo; read wait"]).env("OF_TEST", "");
+        let pipes =
+            command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+        let mut child = pipes.spawn().unwrap();
+        // It has its environment once it has written its line.
+        std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut [0]).unwrap();
+        for (name, expected) in [("OF_TEST", true), ("OF", false), ("OF_TEST_TOO", false)] {
+            assert_eq!(has_variable(child.id(), name), expected, "{name}");
+        }
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        assert!(!has_variable(child.id(), "OF_TEST"), "it is gone");
     }
 }

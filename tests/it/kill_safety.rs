@@ -9,7 +9,10 @@ use portman::process::Process;
 use portman::safety::{Asker, Asking, Reason, Verdict};
 use portman::stop::{self, Freed, State};
 use tempfile::TempDir;
-use tests::{Ended, Running, Signal, Stage, not_run, own_network, rounds};
+use tests::{
+    Ended, Running, Signal, Stage, connected, eventually, not_run, own_network, rounds,
+    without_kill,
+};
 
 use crate::{PROGRAMS, stage};
 
@@ -80,8 +83,10 @@ fn a_development_server_is_stopped_and_the_port_is_free() {
     }
     let stage = stage();
     let server = server(&stage);
-    let ended = stage.run(&["ports", "free", "8000", "8001"]);
+    let ended = stage.run(&["ports", "free", "8000", "8001", "8000", "8001"]);
     assert_eq!(ended.code, 0, "{}", ended.output);
+    assert_eq!(ended.output.matches("8001 was free already").count(), 1, "{}", ended.output);
+    assert_eq!(ended.output.matches("8000 ").count(), 1, "{}", ended.output);
     let pid = server.pid();
     let stopped = format!("8000: stopped fake-service (pid {pid}), a development server: ");
     for text in [&stopped, "8000 is free now", "8001 was free already"] {
@@ -327,17 +332,137 @@ fn a_server_may_go_and_who_has_inherited_its_listener_is_told() {
     assert!(again.output.contains(why), "{}", again.output);
 }
 
-/// The scripted service under the name of a database.
+/// The scripted service under another name, in a folder where nothing is built.
 #[track_caller]
-fn database(stage: &Stage, address: &str) -> (TempDir, Running) {
+fn renamed(stage: &Stage, name: &str) -> (TempDir, Command) {
     // Another name of the same file: a copy could be busy, open in what another test is just starting.
     let folder = tempfile::tempdir_in(PROGRAMS.target).unwrap();
-    let program = folder.path().join("redis-server");
+    let program = folder.path().join(name);
     std::fs::hard_link(PROGRAMS.fake_service, &program).unwrap();
-    let mut command = stage.command(&program.to_string_lossy());
+    let command = stage.command(&program.to_string_lossy());
+    (folder, command)
+}
+
+/// The same under the name of a database.
+#[track_caller]
+fn database(stage: &Stage, address: &str) -> (TempDir, Running) {
+    let (folder, mut command) = renamed(stage, "redis-server");
     let mut database = Running::start(command.args(["--listen", address]));
     database.wait_for("listening");
     (folder, database)
+}
+
+#[test]
+fn what_cargo_runs_is_stopped_wherever_it_was_built() {
+    if !own_network("what_cargo_runs_is_stopped_wherever_it_was_built") {
+        return;
+    }
+    let stage = stage();
+    let (_folder, mut command) = renamed(&stage, "api");
+    command.args(["--listen", ADDRESS]);
+    let mut by_hand = Running::start(&mut command);
+    by_hand.wait_for("listening");
+    assert_never_stopped(&stage, &by_hand, "`api` is no development server", "another port");
+    by_hand.signal(Signal::TERM);
+    by_hand.wait();
+
+    // As cargo does for what it runs.
+    let mut by_cargo = Running::start(command.env("CARGO_MANIFEST_DIR", stage.checkout()));
+    by_cargo.wait_for("listening");
+    let ended = free(&stage, &[]);
+    assert_eq!(ended.code, 0, "{}", ended.output);
+    assert_eq!(by_cargo.wait().code, 128 + 15);
+}
+
+#[test]
+fn an_ended_connection_is_nobody_and_the_port_is_held() {
+    if !own_network("an_ended_connection_is_nobody_and_the_port_is_held") {
+        return;
+    }
+    let stage = stage();
+    let server = TcpListener::bind("127.0.0.1:9000").unwrap();
+    let client = connected(ADDRESS, "127.0.0.1:9000");
+    let (accepted, _) = server.accept().unwrap();
+    // The side that closes first keeps the ended connection.
+    drop(client);
+    drop(accepted);
+    let ended = eventually("the connection has ended", || {
+        let told = free(&stage, &["--json"]);
+        told.output.contains("an ended connection").then_some(told)
+    });
+    let answer: serde_json::Value = serde_json::from_str(&ended.output).unwrap();
+    let port = &answer["ports"][0];
+    assert_eq!(
+        (ended.code, &port["outcome"], &port["status"]),
+        (3, &"held".into(), &"occupied".into())
+    );
+    let ended = free(&stage, &[]);
+    let expected = "8000 is still held\n\
+                    8000: left an ended connection that the system keeps for up to a minute\n\
+                    hint: wait a minute, or use another port: cargo xtask ports find --from 8000";
+    assert_eq!((ended.code, ended.output.as_str()), (3, expected));
+}
+
+#[test]
+fn a_port_that_needs_a_permission_is_told_as_blocked() {
+    let test = "a_port_that_needs_a_permission_is_told_as_blocked";
+    if !own_network(test) {
+        return;
+    }
+    let stage = stage();
+    let Some(nobody) = as_nobody(&stage, test) else { return };
+    let free = |flags: &[&str]| {
+        let command = [PROGRAMS.xtask, "ports", "free", "80"];
+        let mut user = stage.command(PROGRAMS.fake_service);
+        user.args(["--become", "65534", "--run"]).args(command).args(flags);
+        user.args(["--", "--exit", "0"]).env("PORTMAN_STATE_DIR", nobody.path());
+        Running::start(&mut user).wait().output
+    };
+    let told = free(&[]);
+    for text in [
+        "80 is blocked: ports below 1024 need a permission that you do not have",
+        "hint: use another port: cargo xtask ports find --from 80",
+        "it ended with 3",
+    ] {
+        assert!(told.contains(text), "no {text}\n{told}");
+    }
+    let told = free(&["--json"]);
+    assert!(!told.contains("available") && told.contains("\"blocked\""), "{told}");
+}
+
+/// A folder of records for a user that has nothing; none, reported, where one cannot be another user.
+fn as_nobody(stage: &Stage, test: &str) -> Option<TempDir> {
+    if stage.stranger(&["--become", "65534", "--exit", "0"]).wait().code != 0 {
+        not_run(test, "being another user needs root");
+        return None;
+    }
+    let folder = TempDir::new().unwrap();
+    std::os::unix::fs::chown(folder.path(), Some(65534), None).unwrap();
+    Some(folder)
+}
+
+#[test]
+fn who_was_stopped_is_told_even_when_another_cannot_be() {
+    if !own_network("who_was_stopped_is_told_even_when_another_cannot_be") {
+        return;
+    }
+    let stage = stage();
+    let polite = server(&stage);
+    let deaf = somebody(&stage, &["--ignore-term", "--listen", "[::1]:8000"], "listening");
+    let mut command = stage.command(PROGRAMS.xtask);
+    let command = command.args(["ports", "free", "8000", "--now", "--json"]);
+    let ended = Running::start(without_kill(command)).wait();
+    let answer: serde_json::Value = serde_json::from_str(&ended.output).unwrap();
+    let port = &answer["ports"][0];
+    assert_eq!((ended.code, &port["outcome"]), (3, &"unknown".into()), "{}", ended.output);
+    let stopped: Vec<_> =
+        port["stopped"].as_array().unwrap().iter().map(|one| &one["pid"]).collect();
+    assert_eq!(stopped, [polite.pid()], "{}", ended.output);
+    let reason = port["reason"].as_str().unwrap();
+    let refused = format!("the system refused to end process {}: ", deaf.pid());
+    assert!(reason.starts_with(&refused), "{reason}");
+    assert!(is_alive(&deaf));
+    assert_eq!(polite.wait().code, 128 + 15);
 }
 
 #[test]

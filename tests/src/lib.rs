@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 pub use network::{bound, connected, ephemeral_range, own_network, share};
 pub use process::{Ended, Running, Signal, become_user, ignore_term};
-pub use sandbox::{without_bind, without_netlink};
+pub use sandbox::{without_bind, without_kill, without_netlink};
 pub use stage::{Programs, Stage};
 pub use template::{Browser, chromium, copy_folder, template};
 pub use user::as_another_user;

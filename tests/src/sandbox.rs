@@ -1,4 +1,5 @@
-//! Sandboxes: a system that does not list its sockets, as gVisor or a kernel without that module; one without binds.
+//! Sandboxes: a system that does not list its sockets, as gVisor or a kernel without that module; one without
+//! binds; one in which nobody can be killed.
 
 #![expect(unsafe_code, reason = "a filter of system calls has no safe wrapper")]
 
@@ -27,6 +28,22 @@ pub fn without_netlink(command: &mut Command) -> &mut Command {
 /// What `command` becomes may bind nothing.
 pub fn without_bind(command: &mut Command) -> &mut Command {
     filtered(command, [step(LOAD, NUMBER, 0), is(libc::SYS_bind, 1), refuse(libc::EPERM), allow()])
+}
+
+/// What `command` becomes may ask processes to end, and may not kill them.
+pub fn without_kill(command: &mut Command) -> &mut Command {
+    const SECOND_ARGUMENT: u32 = 24;
+    filtered(
+        command,
+        [
+            step(LOAD, NUMBER, 0),
+            is(libc::SYS_pidfd_send_signal, 3),
+            step(LOAD, SECOND_ARGUMENT, 0),
+            is(libc::SIGKILL.into(), 1),
+            refuse(libc::EPERM),
+            allow(),
+        ],
+    )
 }
 
 /// Where a filter finds the number of the system call.

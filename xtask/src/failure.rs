@@ -225,6 +225,15 @@ mod tests {
                 Some("see what is on it: cargo xtask ports"),
             ),
             (
+                Error::Unendable {
+                    process: Process { pid: 7, started: 0 },
+                    source: io::Error::other("no"),
+                },
+                3,
+                "the system refused to end process 7: no",
+                None,
+            ),
+            (
                 Error::Unkillable(Process { pid: 7, started: 0 }),
                 3,
                 "process 7 did not end when it was killed",

@@ -125,6 +125,8 @@ pub enum Reason {
     Unproven(String),
     /// This unit looks after it, and would start it again.
     Service(String),
+    /// It is nobody: a connection that has ended, and that the system keeps for a while.
+    Ended,
     /// It does something else on the port.
     NoListener(Activity),
     /// This database.
@@ -162,6 +164,9 @@ impl fmt::Display for Reason {
             ),
             Self::Service(unit) => {
                 write!(f, "it is the service {unit}, which would start it again")
+            }
+            Self::Ended => {
+                write!(f, "an ended connection that the system keeps for up to a minute")
             }
             Self::NoListener(Activity::Bound) => {
                 write!(f, "it is bound to the port and does not listen there")
@@ -240,8 +245,10 @@ fn is_listening(activity: Activity) -> bool {
 }
 
 /// A socket whose process we do not see.
-fn unseen_reason(Occupant { user, unit, .. }: &Occupant, us: &str) -> Reason {
+fn unseen_reason(Occupant { user, unit, activity, .. }: &Occupant, us: &str) -> Reason {
     match unit {
+        // The system does not say whose it was, and keeps it as its own.
+        _ if *activity == Activity::Lingering => Reason::Ended,
         Some(Unit::Container(name)) => Reason::Container(name.clone()),
         Some(Unit::Service(name)) => Reason::Service(name.clone()),
         None if user != us => Reason::AnotherUser(user.clone()),
@@ -400,6 +407,7 @@ fn by_what_it_is(facts: &Facts<'_>, asking: Asking<'_>) -> Option<Reason> {
 #[cfg(test)]
 mod tests {
     use std::path::{Path, PathBuf};
+    use std::slice::from_ref;
 
     use super::{
         Asker, Asking, Facts, Live, Reason, Verdict, belongs_to, holders, is_in, judge,
@@ -448,6 +456,7 @@ mod tests {
             program: Some("/usr/bin/node".into()),
             dir: Some("/home/ann/app".into()),
             unit: None,
+            by_cargo: false,
         }
     }
 
@@ -648,8 +657,10 @@ mod tests {
             (socket("root", Some(service())), Reason::Service("web.service".to_owned())),
         ] {
             assert_eq!(unseen_reason(&occupant, "ann"), expected);
-            let all = holders(&[occupant], &asker(), Asking::ByNumber { force: true });
+            let all = holders(from_ref(&occupant), &asker(), Asking::ByNumber { force: true });
             assert_eq!((all.len(), &all[0].verdict), (1, &Verdict::MayNot(expected)));
+            let ended = Occupant { activity: Activity::Lingering, ..occupant };
+            assert_eq!(unseen_reason(&ended, "ann"), Reason::Ended);
         }
     }
 

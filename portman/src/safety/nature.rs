@@ -28,9 +28,7 @@ impl fmt::Display for Nature {
 
 /// What a process is.
 pub fn nature(owner: &Owner) -> Nature {
-    let is_database = names(owner).any(|name| is_one_of(&name, &DATABASES))
-        || DATABASES_BY_CLASS.iter().any(|class| owner.cmdline.contains(class));
-    if is_database {
+    if is_database(owner) {
         return Nature::Database;
     }
     let Some(program) = &owner.program else {
@@ -44,6 +42,12 @@ pub fn nature(owner: &Owner) -> Nature {
     Nature::Development
 }
 
+fn is_database(owner: &Owner) -> bool {
+    let is = |known: &[&str]| names(owner).any(|name| is_one_of(&name, known));
+    let has_class = || DATABASES_BY_CLASS.iter().any(|class| owner.cmdline.contains(class));
+    is(&DATABASES) || (is(&RUN_CLASSES) && has_class())
+}
+
 /// Editors bring runtimes of their own, and their windows would go with them.
 fn is_of_an_editor(program: &Path) -> bool {
     parts(program).any(|part| is_one_of(part, &EDITORS))
@@ -54,37 +58,29 @@ pub(super) fn is_relay(owner: &Owner) -> bool {
     names(owner).any(|name| is_one_of(&name, &RELAYS))
 }
 
-/// Was the program built in a project, or does it lie in the folder that it runs in?
+/// Was the program built in a project, is it one that cargo runs, or does it lie in the folder that it runs in?
 fn is_of_a_project(program: &Path, owner: &Owner) -> bool {
     let folders = || parts(program.parent().unwrap_or(program));
     let mut below_target = folders().skip_while(|part| *part != "target");
     let is_built = below_target.any(|part| ["debug", "release"].contains(&part))
         || folders().any(|part| is_one_of(part, &OF_PROJECTS));
-    is_built
-        || owner
-            .dir
-            .as_deref()
-            .is_some_and(|dir| program.starts_with(dir) && !is_general(dir, owner.user.as_deref()))
+    let is_where_it_runs = owner
+        .dir
+        .as_deref()
+        .is_some_and(|dir| program.starts_with(dir) && !is_general(dir, owner.user.as_deref()));
+    // What cargo runs may start an installed program, which inherits all that cargo has said.
+    is_built || (!is_installed(program) && (owner.by_cargo || is_where_it_runs))
+}
+
+/// Does it lie where programs are installed? Many of those run in their own folder.
+fn is_installed(program: &Path) -> bool {
+    let top = parts(program).find(|part| *part != "/");
+    top.is_some_and(|top| is_one_of(top, &INSTALLED)) || program.starts_with("/var/lib/snapd")
 }
 
 /// A folder that holds more than a project: a home, or one of the system's.
 fn is_general(dir: &Path, user: Option<&str>) -> bool {
-    const SYSTEM: [&str; 14] = [
-        "/",
-        "/bin",
-        "/home",
-        "/opt",
-        "/root",
-        "/sbin",
-        "/snap",
-        "/srv",
-        "/tmp",
-        "/usr",
-        "/usr/bin",
-        "/usr/local",
-        "/usr/sbin",
-        "/var",
-    ];
+    const SYSTEM: [&str; 5] = ["/", "/home", "/root", "/tmp", "/var"];
     let name = dir.file_name().and_then(|name| name.to_str());
     let parent = dir.parent().and_then(Path::to_str);
     SYSTEM.iter().any(|system| dir == Path::new(system))
@@ -195,7 +191,10 @@ const DATABASES: [&str; 33] = [
     "victoria-metrics*",
 ];
 
-/// Databases whose program is `java` or `beam.smp`: what their command lines hold.
+/// Programs that run classes, or modules.
+const RUN_CLASSES: [&str; 2] = ["beam.smp", "java"];
+
+/// Databases that these run: what their command lines hold.
 const DATABASES_BY_CLASS: [&str; 11] = [
     "com.neo4j.",
     "couchdb",
@@ -255,6 +254,23 @@ const RUNTIMES: [&str; 38] = [
 /// Folders of editors.
 const EDITORS: [&str; 6] = [".vscode*", ".cursor*", ".windsurf*", ".zed*", "jbr", "jetbrains"];
 
+/// Folders at the top that programs are installed in, also with a number: `lib64`.
+const INSTALLED: [&str; 13] = [
+    "applications",
+    "bin",
+    "lib",
+    "libexec",
+    "library",
+    "libx",
+    "opt",
+    "program files*",
+    "sbin",
+    "snap",
+    "srv",
+    "system",
+    "usr",
+];
+
 /// Folders that programs of a project lie in.
 const OF_PROJECTS: [&str; 4] = ["go-build*", "node_modules", ".venv", "venv"];
 
@@ -276,6 +292,7 @@ mod tests {
             program: Some(program.into()),
             dir: Some(dir.into()),
             unit: None,
+            by_cargo: false,
         }
     }
 
@@ -312,6 +329,23 @@ mod tests {
             ("/usr/sbin/nginx", "/", Other),
             ("/usr/sbin/nginx", "/usr", Other),
             ("/opt/agent/agent", "/opt", Other),
+            ("/var/agent/agent", "/var", Other),
+            // Installed, and run in the folder that it is installed in.
+            ("/opt/agent/agent", "/opt/agent", Other),
+            ("/usr/lib/x/x", "/usr/lib/x", Other),
+            ("/usr/local/x/bin/x", "/usr/local/x", Other),
+            ("/snap/x/12/x", "/snap/x/12", Other),
+            ("/srv/x/x", "/srv/x", Other),
+            ("/bin/x", "/bin", Other),
+            ("/sbin/x", "/sbin", Other),
+            ("/lib64/x/x", "/lib64/x", Other),
+            ("/var/lib/snapd/hostfs/x", "/var/lib/snapd/hostfs", Other),
+            ("/Applications/X.app/Contents/MacOS/x", "/Applications/X.app", Other),
+            ("/System/Library/x", "/System/Library", Other),
+            ("/Program Files/x/x.exe", "/Program Files/x", Other),
+            ("/Program Files (x86)/x/x.exe", "/Program Files (x86)/x", Other),
+            ("/optional/app/server", "/optional/app", Development),
+            ("/usr/src/app/target/debug/api", "/usr/src/app", Development),
             // Others.
             ("/usr/sbin/sshd", "/", Other),
             ("/usr/bin/ssh", "/home/ann/app", Other),
@@ -338,6 +372,37 @@ mod tests {
         let mut java = owner("/usr/bin/java", "/");
         java.cmdline = "java -cp lib/* org.elasticsearch.bootstrap.Elasticsearch".to_owned();
         assert_eq!(nature(&java), Nature::Database);
+    }
+
+    #[test]
+    fn a_class_is_one_only_where_a_program_runs_classes() {
+        use Nature::{Database, Development};
+        for (program, cmdline, expected) in [
+            ("/usr/bin/java", "java -cp lib/* org.apache.zookeeper.server.Main", Database),
+            ("/opt/erlang/bin/beam.smp", "beam.smp -noshell -s couchdb", Database),
+            ("/usr/bin/python3", "python3 -m http.server --directory /x/couchdb-ui", Development),
+            ("/usr/bin/node", "node org.neo4j.js", Development),
+        ] {
+            let owner = Owner { cmdline: cmdline.to_owned(), ..owner(program, "/") };
+            assert_eq!(nature(&owner), expected, "{cmdline}");
+        }
+    }
+
+    #[test]
+    fn what_cargo_runs_is_of_a_project_unless_it_is_something_else_first() {
+        use Nature::{Database, Development, Other};
+        for (program, expected) in [
+            ("/x/build/debug/api", Development),
+            ("/x/build/debug/redis-server", Database),
+            // Started by what cargo runs.
+            ("/usr/bin/ssh", Other),
+            ("/opt/agent/agent", Other),
+            ("/home/ann/.vscode-server/bin/abc/node", Other),
+        ] {
+            let owner = Owner { by_cargo: true, ..owner(program, "/home/ann/app") };
+            assert_eq!(nature(&owner), expected, "{program}");
+        }
+        assert_eq!(nature(&owner("/x/build/debug/api", "/home/ann/app")), Other);
     }
 
     #[test]

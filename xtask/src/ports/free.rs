@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
-use portman::check::Activity;
+use portman::check::{Activity, Block};
+use portman::error::Error;
 use portman::port::Port;
-use portman::report::{OwnerReport, Word};
+use portman::report::{OwnerReport, Word, block_reason};
 use portman::safety::{Asker, Asking, Holder, Reason, Verdict, nature};
 use portman::stop::{self, Freed, State};
 use serde::Serialize;
 
 use crate::failure::{Failure, Kind};
 use crate::flags::{Free, Where};
+use crate::ports::each_once;
 use crate::recover::recover;
 use crate::session;
 use crate::ui::Ui;
@@ -30,10 +32,10 @@ pub fn free(flags: &Free, ui: &mut Ui) -> anyhow::Result<u8> {
     let grace = if flags.now { Duration::ZERO } else { GRACE };
     let asking = Asking::ByNumber { force: flags.force };
     let mut answer = Answer { version: VERSION, ports: Vec::with_capacity(flags.ports.len()) };
-    for port in &flags.ports {
+    for port in each_once(&flags.ports) {
         // Asked anew each time: while one port was freed, a stack may have come up on the next.
         let asker = session::asker(&state)?;
-        answer.ports.push(free_one(*port, &asker, asking, grace));
+        answer.ports.push(free_one(port, &asker, asking, grace));
     }
     let text: String = answer.ports.iter().map(PortAnswer::text).collect();
     ui.answer(&answer, &text);
@@ -71,8 +73,10 @@ enum Outcome {
     Freed,
     /// Nobody was touched.
     Refused,
-    /// Somebody is still on it.
+    /// Somebody is still on it, or the system keeps it for a while.
     Held,
+    /// Nobody is on it, and it may not be taken.
+    Blocked,
     /// It is not known.
     Unknown,
 }
@@ -82,7 +86,7 @@ impl Outcome {
         match self {
             Self::WasFree | Self::Freed => 0,
             Self::Refused => Kind::Unsafe as u8,
-            Self::Held | Self::Unknown => Kind::Port as u8,
+            Self::Held | Self::Blocked | Self::Unknown => Kind::Port as u8,
         }
     }
 }
@@ -108,16 +112,33 @@ fn free_one(port: Port, asker: &Asker, asking: Asking<'_>, grace: Duration) -> P
             });
             answer(port, stopped.collect(), &state)
         }
-        Err(error) => PortAnswer {
-            port,
-            outcome: Outcome::Unknown,
-            status: Word::Unknown,
-            reason: Some(Failure::chain(&error)),
-            hints: Vec::new(),
-            stopped: Vec::new(),
-            owners: Vec::new(),
-            left: Vec::new(),
-        },
+        Err(error) => unknown(port, Vec::new(), &error),
+    }
+}
+
+fn unknown(port: Port, stopped: Vec<Stopped>, error: &Error) -> PortAnswer {
+    PortAnswer {
+        port,
+        outcome: Outcome::Unknown,
+        status: Word::Unknown,
+        reason: Some(Failure::chain(error)),
+        hints: Vec::new(),
+        stopped,
+        owners: Vec::new(),
+        left: Vec::new(),
+    }
+}
+
+fn blocked(port: Port, stopped: Vec<Stopped>, block: Block) -> PortAnswer {
+    PortAnswer {
+        port,
+        outcome: Outcome::Blocked,
+        status: Word::Blocked,
+        reason: Some(block_reason(block)),
+        hints: vec![elsewhere(port)],
+        stopped,
+        owners: Vec::new(),
+        left: Vec::new(),
     }
 }
 
@@ -125,11 +146,10 @@ fn answer(port: Port, stopped: Vec<Stopped>, state: &State) -> PortAnswer {
     let (outcome, left) = match state {
         State::Free if stopped.is_empty() => (Outcome::WasFree, &[][..]),
         State::Free => (Outcome::Freed, &[][..]),
-        State::Refused(left) if !left.is_empty() && left.iter().all(is_unknown) => {
-            (Outcome::Unknown, left.as_slice())
-        }
-        State::Refused(left) => (Outcome::Refused, left.as_slice()),
+        State::Refused(left) => (refusal(left), left.as_slice()),
         State::Held(left) => (Outcome::Held, left.as_slice()),
+        State::Blocked(block) => return blocked(port, stopped, *block),
+        State::Unknown(error) => return unknown(port, stopped, error),
     };
     let is_free = matches!(outcome, Outcome::WasFree | Outcome::Freed);
     // Beside who listens, a hold is no news.
@@ -157,12 +177,27 @@ fn answer(port: Port, stopped: Vec<Stopped>, state: &State) -> PortAnswer {
     }
 }
 
-fn is_unknown(holder: &Holder) -> bool {
-    matches!(holder.verdict, Verdict::MayNot(Reason::Unproven(_)))
+/// What it is that nobody was touched.
+fn refusal(left: &[Holder]) -> Outcome {
+    let is_ended = |holder: &&Holder| holder.verdict == Verdict::MayNot(Reason::Ended);
+    let is_unknown =
+        |holder: &Holder| matches!(holder.verdict, Verdict::MayNot(Reason::Unproven(_)));
+    let somebody: Vec<&Holder> = left.iter().filter(|holder| !is_ended(holder)).collect();
+    match somebody.as_slice() {
+        // A hold of somebody unseen.
+        [] if left.is_empty() => Outcome::Refused,
+        // There is nobody who could be stopped.
+        [] => Outcome::Held,
+        somebody if somebody.iter().all(|holder| is_unknown(holder)) => Outcome::Unknown,
+        _ => Outcome::Refused,
+    }
 }
 
 /// Who is left on a port, and why.
 fn sentence(holder: &Holder) -> String {
+    if let Verdict::MayNot(reason @ Reason::Ended) = &holder.verdict {
+        return reason.to_string();
+    }
     let who = match &holder.owner {
         Some(owner) => format!("{} (pid {})", owner.name, owner.process.pid),
         None => format!("a process of user {}", holder.user),
@@ -180,9 +215,13 @@ fn hint(holder: &Holder, port: Port) -> Option<String> {
     }
 }
 
+fn elsewhere(port: Port) -> String {
+    format!("use another port: cargo xtask ports find --from {port}")
+}
+
 /// What to do instead where a process may not be stopped.
-pub fn way_out(reason: &Reason, port: Port) -> String {
-    let elsewhere = format!("use another port: cargo xtask ports find --from {port}");
+fn way_out(reason: &Reason, port: Port) -> String {
+    let elsewhere = elsewhere(port);
     match reason {
         Reason::System => elsewhere,
         Reason::Ourselves | Reason::Ancestor | Reason::TerminalLeader => {
@@ -208,6 +247,7 @@ pub fn way_out(reason: &Reason, port: Port) -> String {
         Reason::Service(unit) => {
             format!("systemctl --user stop {unit}, or systemctl stop {unit} if it is the system's")
         }
+        Reason::Ended => format!("wait a minute, or {elsewhere}"),
         Reason::NoListener(_) => format!("wait until it has ended, or {elsewhere}"),
         Reason::Database(_) => {
             format!("stop it by its own means, or: cargo xtask ports free {port} --force")
@@ -231,6 +271,7 @@ impl PortAnswer {
             (Outcome::WasFree, _) => format!("{port} was free already\n"),
             (Outcome::Freed, _) => format!("{port} is free now\n"),
             (Outcome::Held, _) => format!("{port} is still held\n"),
+            (Outcome::Blocked, Some(reason)) => format!("{port} is blocked: {reason}\n"),
             (_, Some(reason)) if self.left.is_empty() => format!("{port}: {reason}\n"),
             _ => format!("{port} is not free; nothing was stopped\n"),
         };
@@ -248,14 +289,15 @@ impl PortAnswer {
 mod tests {
     use std::path::PathBuf;
 
-    use portman::check::Activity;
+    use portman::check::{Activity, Block};
+    use portman::error::Error;
     use portman::owner::Owner;
     use portman::port::Port;
     use portman::process::Process;
     use portman::safety::{Holder, Reason, Verdict};
     use portman::stop::State;
 
-    use super::{Outcome, Stopped, answer, way_out};
+    use super::{Outcome, Stopped, answer, refusal, way_out};
 
     fn port() -> Port {
         Port::new(8000).unwrap()
@@ -272,6 +314,7 @@ mod tests {
             program: Some("/usr/bin/node".into()),
             dir: None,
             unit: None,
+            by_cargo: false,
         });
         let addresses = vec!["127.0.0.1:8000".parse().unwrap()];
         let user = if owner.is_some() { "ann" } else { "bob" }.to_owned();
@@ -317,6 +360,36 @@ mod tests {
                8000: left node (pid 9): it may be stopped\n\
                hint: something has started it anew: stop that first\n";
         assert_answer(stopped(), &State::Held(vec![holder(Some(9), Verdict::May)]), held, &text);
+    }
+
+    #[test]
+    fn what_was_stopped_is_told_whatever_came_after() {
+        const STOPPED: &str = "8000: stopped node (pid 7), a development server: node server.js\n";
+        let error = State::Unknown(Error::Unkillable(Process { pid: 8, started: 1 }));
+        let text = STOPPED.to_owned() + "8000: process 8 did not end when it was killed\n";
+        assert_answer(stopped(), &error, (Outcome::Unknown, 3), &text);
+        let blocked = State::Blocked(Block::Permission { unprivileged_start: 9000 });
+        let text = STOPPED.to_owned()
+            + "8000 is blocked: ports below 9000 need a permission that you do not have\n\
+               hint: use another port: cargo xtask ports find --from 8000\n";
+        assert_answer(stopped(), &blocked, (Outcome::Blocked, 3), &text);
+    }
+
+    #[test]
+    fn an_ended_connection_is_nobody() {
+        let other = |reason| holder(None, Verdict::MayNot(reason));
+        let ended = || other(Reason::Ended);
+        let unknown = || other(Reason::Unproven("whose it is".to_owned()));
+        let theirs = || other(Reason::AnotherUser("bob".to_owned()));
+        for (left, expected) in [
+            (vec![], Outcome::Refused),
+            (vec![ended()], Outcome::Held),
+            (vec![ended(), unknown()], Outcome::Unknown),
+            (vec![ended(), theirs()], Outcome::Refused),
+            (vec![unknown(), theirs()], Outcome::Refused),
+        ] {
+            assert_eq!(refusal(&left), expected, "{left:?}");
+        }
     }
 
     #[test]
@@ -375,6 +448,7 @@ mod tests {
             (live(), "kill -INT 50"),
             (Reason::Unproven(text("whose it is")), "cargo xtask ports who 8000"),
             (Reason::Service(text("a.service")), "systemctl --user stop a.service"),
+            (Reason::Ended, "wait a minute"),
             (Reason::NoListener(Activity::Bound), find),
             (Reason::Database(text("postgres")), "cargo xtask ports free 8000 --force"),
             (Reason::NotDevelopment(text("nginx")), find),

@@ -11,6 +11,8 @@ mod reservation;
 pub mod reserve;
 pub mod who;
 
+use portman::port::Port;
+
 use crate::flags::{Ports, PortsAction};
 use crate::ui::Ui;
 pub use holder::hold;
@@ -31,4 +33,15 @@ pub fn ports(flags: &Ports, ui: &mut Ui) -> anyhow::Result<u8> {
         Some(PortsAction::Release(flags)) => release::release(flags, ui).map(|()| 0),
         Some(PortsAction::Firewall(flags)) => firewall::firewall(flags, ui).map(|()| 0),
     }
+}
+
+/// The ports that were asked for, each once, in their order.
+fn each_once(asked: &[Port]) -> Vec<Port> {
+    let mut ports = Vec::with_capacity(asked.len());
+    for port in asked {
+        if !ports.contains(port) {
+            ports.push(*port);
+        }
+    }
+    ports
 }

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::failure::Kind;
 use crate::flags::Who;
+use crate::ports::each_once;
 use crate::session;
 use crate::ui::{Ui, aligned};
 
@@ -26,12 +27,7 @@ struct Answer {
 /// When the system does not list its processes.
 pub fn who(flags: &Who, ui: &mut Ui) -> anyhow::Result<u8> {
     let scope = if flags.all { Scope::Machine } else { Scope::Group };
-    let mut asked = Vec::new();
-    for port in &flags.ports {
-        if !asked.contains(port) {
-            asked.push(*port);
-        }
-    }
+    let asked = each_once(&flags.ports);
     let asker = session::asker(&session::state_dir()?)?;
     let ports = report::look_all(&asked, scope, &asker, Asking::ByNumber { force: false })?;
     let is_all_known = ports.iter().all(is_known);
