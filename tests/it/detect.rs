@@ -1,9 +1,11 @@
 //! Stacks without a dev.toml: `dev`, `ports` and `init` where only the layout says what to start.
 
+use std::ffi::OsStr;
 use std::fs::{File, Permissions, set_permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 
-use crate::stage;
+use crate::{PROGRAMS, stage};
 use tests::{Ended, Running, Signal, Stage, has, own_network};
 
 const STARTUP: &str =
@@ -183,4 +185,45 @@ fn what_is_wrong_with_the_files_is_told_and_nothing_is_written() {
     let ended = stage.run(&["dev"]);
     assert_told(&ended, 4, &["error: startup_config.json:2:1 ", "(syntax)", "hint: correct"]);
     assert!(!stage.checkout().join("dev.toml").exists());
+}
+
+#[test]
+fn a_dev_toml_that_is_no_file_is_told_and_nothing_is_detected_in_its_place() {
+    let stage = layout();
+    symlink("nowhere", stage.checkout().join("dev.toml")).unwrap();
+    for arguments in [&["dev", "--dry-run"][..], &["init"], &["dev", "--dry-run", "-C", "backend"]]
+    {
+        let told = ["dev.toml`: No such file", "\nhint: it is a link to a file that is not there"];
+        assert_told(&stage.run(arguments), 2, &told);
+    }
+    std::fs::remove_file(stage.checkout().join("dev.toml")).unwrap();
+    std::fs::create_dir(stage.checkout().join("dev.toml")).unwrap();
+    let told = ["dev.toml`: Is a directory", "\nhint: "];
+    assert_told(&stage.run(&["dev", "--dry-run"]), 2, &told);
+    assert_told(&stage.run(&["dev", "--dry-run", "--config", "dev.toml"]), 2, &told);
+    let told = ["`./nowhere` is not there\nhint: name a file that describes the stack"];
+    assert_told(&stage.run(&["dev", "--config", "nowhere"]), 2, &told);
+}
+
+#[test]
+fn a_checkout_that_our_records_cannot_name_is_told_so() {
+    if !own_network("a_checkout_that_our_records_cannot_name_is_told_so") {
+        return;
+    }
+    let stage = stage();
+    let folder = stage.checkout().join(OsStr::from_bytes(b"caf\xe9"));
+    for below in ["backend", "."] {
+        std::fs::create_dir_all(folder.join(below)).unwrap();
+    }
+    let run = |arguments: &[&str]| {
+        Running::start(stage.command_in(&folder, PROGRAMS.xtask).args(arguments)).wait()
+    };
+    let told = ["is not Unicode", "checkout/caf", "\nhint: rename the folder"];
+    for arguments in [&["dev"][..], &["init"], &["ports"], &["ports", "reserve", "api"]] {
+        assert_told(&run(arguments), 2, &told);
+    }
+    // What needs no record is as good there as anywhere, and so is a folder of a checkout that has a name.
+    assert_told(&run(&["ports", "reserve", "api", "--", "true"]), 0, &[]);
+    stage.file("dev.toml", "[services.api]\ncommand = \"x\"\n");
+    assert_told(&run(&["dev", "--dry-run"]), 0, &[]);
 }

@@ -377,9 +377,14 @@ fn free_ports_are_found() {
     let doubtful = stage.run(&["ports", "find", "--range", "6000-6000"]).output;
     assert!(doubtful.contains("6000 is a doubtful choice: browsers refuse"), "{doubtful}");
     let few = stage.run(&["ports", "find", "--from", "8000", "--count", "3", "--attempts", "3"]);
-    let told = "of 3 free ports found 8000, 8002: tried 3 ports between 8000 and 8002";
+    let told = "of 3 free ports found 2: tried 3 ports between 8000 and 8002";
     assert_eq!(few.code, 3);
     assert!(few.output.contains(told), "{}", few.output);
+    for flag in ["--count", "--attempts"] {
+        let none = stage.run(&["ports", "find", flag, "0"]);
+        assert_eq!(none.code, 2, "{}", none.output);
+        assert!(none.output.contains("invalid value '0' for"), "{}", none.output);
+    }
     drop(server);
 }
 

@@ -141,7 +141,7 @@ fn a_process_that_is_only_bound_is_named() {
     let (code, text, json) = who(&["8000"]);
     assert_eq!(code, 0);
     assert!(text.starts_with("port 8000 is taken, though nobody listens\n  sleep (pid "), "{text}");
-    assert!(text.contains("bound to  127.0.0.1:8000, without listening"), "{text}");
+    assert!(text.contains("bound to   127.0.0.1:8000, without listening"), "{text}");
     let port = &json["ports"][0];
     assert_eq!(port["owners"][0]["pid"], keeper.pid());
     assert_eq!((&port["owners"][0]["activity"], &port["held"]), (&"bound".into(), &false.into()));

@@ -19,7 +19,10 @@ use portman::stop;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with};
 use rustix::process::{Pid, getsid, kill_process_group};
 use serde_json::Value;
-use tests::{Ended, PATIENCE, Running, Signal, Stage, eventually, not_run, own_network, rounds};
+use tests::{
+    Ended, PATIENCE, Running, Signal, Stage, ephemeral_range, eventually, not_run, own_network,
+    rounds,
+};
 
 use crate::{PROGRAMS, stage};
 
@@ -226,12 +229,14 @@ fn names_that_cannot_be_meant_reserve_nothing() {
         (&["web", "web:8000"], "two names have the variable WEB_PORT"),
         (&["web", "--owner", "4194305"], "--owner 4194305: there is no such process"),
         (&["web", "--format", "github"], "the variable GITHUB_ENV is not set"),
+        (&["web", "--ttl", "0s"], "nobody would hold the ports"),
     ] {
         let arguments: Vec<&str> = ["ports", "reserve"].iter().chain(arguments).copied().collect();
         let ended = stage.run(&arguments);
         assert_eq!(ended.code, 2, "{arguments:?}\n{}", ended.output);
         assert!(ended.output.contains(told), "{}", ended.output);
-        assert!(ended.output.contains("\nhint: "), "{}", ended.output);
+        let has_help = ["\nhint: ", "try '--help'"].iter().any(|help| ended.output.contains(help));
+        assert!(has_help, "{}", ended.output);
     }
     assert_eq!(records(&stage), 0);
 }
@@ -605,4 +610,99 @@ fn exceptions_of_a_firewall_are_said_not_to_apply_and_what_was_not_read_is_said(
         json["ports"].as_array().unwrap().iter().map(|one| &one["port"]).collect();
     assert_eq!(ports, [8000, 5173]);
     assert_eq!(json["ports"][0]["exceptions"], "do-not-apply");
+}
+
+#[test]
+fn what_is_reserved_is_given_up_only_for_what_can_be_had() {
+    let test = "what_is_reserved_is_given_up_only_for_what_can_be_had";
+    if !own_network(test) {
+        return;
+    }
+    let stage = stage();
+    let earlier = reserved(&stage, &["web:8000", "--ttl", "1h"]);
+    // The very port is had again, and another one that is asked for as well.
+    assert_eq!(ports(&reserved(&stage, &["web:8000", "--ttl", "1h"])), [8000]);
+    assert!(!holder_lives(&earlier));
+    assert_eq!(ports(&reserved(&stage, &["web:5173", "--ttl", "1h"])), [5173]);
+    assert_free(8000);
+    assert_eq!(records(&stage), 1);
+
+    // No port is left for it: what was there before stays.
+    ephemeral_range(1024..=65535);
+    let ended = stage.run(&["ports", "reserve", "web", "--ttl", "1h"]);
+    assert_eq!(ended.code, 3, "{}", ended.output);
+    assert!(!ended.output.contains("released"), "{}", ended.output);
+    assert_held(5173);
+    let released = stage.run(&["ports", "release", "web"]);
+    assert_eq!((released.code, released.output.as_str()), (0, "released web (5173)"));
+}
+
+fn holder_lives(reserved: &Value) -> bool {
+    let pid = u32::try_from(reserved["holder"].as_u64().unwrap()).unwrap();
+    Process::find(pid).unwrap().is_some()
+}
+
+#[test]
+fn a_file_of_a_github_job_that_cannot_be_written_costs_no_reservation() {
+    let test = "a_file_of_a_github_job_that_cannot_be_written_costs_no_reservation";
+    if !own_network(test) {
+        return;
+    }
+    let stage = stage();
+    assert_eq!(ports(&reserved(&stage, &["api", "--ttl", "1h"])), [20000]);
+    let mut command = stage.command(PROGRAMS.xtask);
+    command.args(["ports", "reserve", "api", "--format", "github"]);
+    let ended = Running::start(command.env("GITHUB_ENV", stage.checkout())).wait();
+    assert_eq!(ended.code, 4, "{}", ended.output);
+    let told = ["failed to append to `", "Is a directory", "\nhint: GITHUB_ENV names it"];
+    for text in told {
+        assert!(ended.output.contains(text), "{text}:\n{}", ended.output);
+    }
+    assert_held(20000);
+    assert_eq!(stage.run(&["ports", "release", "api"]).output, "released api (20000)");
+}
+
+#[test]
+fn what_needs_no_records_goes_without_a_place_for_them() {
+    let test = "what_needs_no_records_goes_without_a_place_for_them";
+    if !own_network(test) {
+        return;
+    }
+    let stage = stage();
+    let run = |state: Option<&str>, arguments: &[&str]| {
+        let mut command = stage.command(PROGRAMS.xtask);
+        for name in ["HOME", "XDG_STATE_HOME", "PORTMAN_STATE_DIR"] {
+            command.env_remove(name);
+        }
+        command.envs(state.map(|state| ("PORTMAN_STATE_DIR", state)));
+        Running::start(command.args(["ports"]).args(arguments)).wait()
+    };
+    for (arguments, told) in [
+        (&["who", "8000"][..], "port 8000 is free"),
+        (&["firewall", "8000"], "8000  exceptions do not apply"),
+        (
+            &["reserve", "web", "--", PROGRAMS.fake_service, "--env", "WEB_PORT", "--exit", "0"],
+            "WEB_PORT=20000",
+        ),
+    ] {
+        let ended = run(None, arguments);
+        assert_eq!(ended.code, 0, "{arguments:?}\n{}", ended.output);
+        assert!(ended.output.starts_with(told), "{}", ended.output);
+        // Another folder in every folder is no place.
+        let ended = run(Some("state"), arguments);
+        assert_eq!(ended.code, 2, "{arguments:?}\n{}", ended.output);
+        let told = "error: PORTMAN_STATE_DIR is `state`, which is another folder wherever a command runs\nhint: ";
+        assert!(ended.output.starts_with(told), "{}", ended.output);
+    }
+    let mut stranger = stage.stranger(&["--listen", "127.0.0.1:8000"]);
+    stranger.wait_for("listening");
+    let who = run(None, &["who", "8000"]);
+    assert_eq!(who.code, 0, "{}", who.output);
+    let told = "stoppable   no: ";
+    assert!(who.output.contains(told) && who.output.contains("HOME"), "{}", who.output);
+    for arguments in [&["reserve", "web"][..], &["firewall"]] {
+        let ended = run(None, arguments);
+        assert_eq!(ended.code, 4, "{arguments:?}\n{}", ended.output);
+        assert!(ended.output.contains("\nhint: set HOME or PORTMAN_STATE_DIR"), "{}", ended.output);
+    }
 }

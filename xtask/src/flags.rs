@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use portman::port::{Port, PortRange};
 use serde::Deserialize;
@@ -202,10 +203,10 @@ pub struct Find {
     #[arg(long, value_name = "PORT", conflicts_with = "range")]
     pub from: Option<Port>,
     /// How many ports
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = at_least_one())]
     pub count: usize,
     /// Look at so many at most
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one())]
     pub attempts: Option<usize>,
     /// Only ports of this range, such as 8000-8099
     #[arg(long, value_name = "A-B")]
@@ -213,6 +214,10 @@ pub struct Find {
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
+}
+
+fn at_least_one() -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(1..)
 }
 
 /// Flags of `ports reserve`.
@@ -225,7 +230,7 @@ pub struct Reserve {
     #[arg(long, value_enum, default_value = "env", conflicts_with = "command")]
     pub format: Format,
     /// Keep them for this long
-    #[arg(long, value_name = "DURATION", conflicts_with = "command")]
+    #[arg(long, value_name = "DURATION", conflicts_with = "command", value_parser = ttl)]
     pub ttl: Option<humantime::Duration>,
     /// Keep them as long as this process lives
     #[arg(long, value_name = "PID", conflicts_with = "command")]
@@ -233,6 +238,12 @@ pub struct Reserve {
     /// Run this with `NAME_PORT` set, keep the ports until it ends, and end with its exit code
     #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
+}
+
+fn ttl(text: &str) -> Result<humantime::Duration, String> {
+    let ttl: humantime::Duration =
+        text.parse().map_err(|error: humantime::DurationError| error.to_string())?;
+    if ttl.is_zero() { Err("nobody would hold the ports".to_owned()) } else { Ok(ttl) }
 }
 
 /// How `ports reserve` prints the ports.

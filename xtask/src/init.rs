@@ -22,7 +22,7 @@ pub fn init(flags: &flags::Init, ui: &mut Ui) -> anyhow::Result<()> {
     let stack = config::load(&place)?;
     let services = match &stack.source {
         Source::File(file) => return Err(is_there(file).into()),
-        Source::Detected { services, .. } => services,
+        Source::Detected { services } => services,
     };
     if session::running(&state, &stack.root)?.is_some() {
         return Err(runs(&stack.root).into());

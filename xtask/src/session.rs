@@ -26,23 +26,40 @@ use crate::marks::{self, Marks, SERVICE_VARIABLE, VARIABLE};
 const LEFTOVER_GRACE: Duration = Duration::from_secs(5);
 const VERSION: u32 = 1;
 
-/// The per-user folder of our state.
+/// The per-user folder of our state, absolute.
 ///
 /// # Errors
-/// When the environment names no home.
+/// When the environment names none, or one that is another folder wherever a command runs.
 pub fn state_dir() -> Result<PathBuf, Failure> {
-    let set = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let home = || set("HOME").map(|home| home.join(".local/state"));
-    let dir = set("PORTMAN_STATE_DIR").or_else(|| {
-        Some(set("XDG_STATE_HOME").filter(|dir| dir.is_absolute()).or_else(home)?.join("portman"))
-    });
-    dir.ok_or_else(|| {
-        Failure::new(
-            Kind::File,
-            "there is no place for our records: HOME is not set",
-            "set HOME or PORTMAN_STATE_DIR",
-        )
+    state_dir_if_any()?.ok_or_else(|| {
+        Failure::new(Kind::File, NO_STATE_DIR, "set HOME or PORTMAN_STATE_DIR to an absolute path")
     })
+}
+
+/// Why there is no folder of our state.
+pub const NO_STATE_DIR: &str = "there is no place for our records: HOME is not set";
+
+/// The same for who can do without: none when the environment names none.
+///
+/// # Errors
+/// When it names one that is another folder wherever a command runs: what is written down there is found by nobody.
+pub fn state_dir_if_any() -> Result<Option<PathBuf>, Failure> {
+    let set = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    if let Some(dir) = set("PORTMAN_STATE_DIR") {
+        return if dir.is_absolute() { Ok(Some(dir)) } else { Err(relative_state_dir(&dir)) };
+    }
+    // Those who say what these two mean have a relative path ignored.
+    let absolute = |name| set(name).filter(|dir| dir.is_absolute());
+    let home = || absolute("HOME").map(|home| home.join(".local/state"));
+    Ok(absolute("XDG_STATE_HOME").or_else(home).map(|dir| dir.join("portman")))
+}
+
+fn relative_state_dir(dir: &Path) -> Failure {
+    let message = format!(
+        "PORTMAN_STATE_DIR is `{}`, which is another folder wherever a command runs",
+        dir.display()
+    );
+    Failure::new(Kind::Usage, message, "set it to an absolute path, as in $PWD/state")
 }
 
 /// A run, or the right to make one: while this lives, nobody else has the checkout.

@@ -2,14 +2,16 @@
 
 use super::key::KeyPath;
 use super::value::port_to_change;
-use super::{BOM, Format, PatchError, Refusal, json, npm_script, placed, toml, vite};
+use super::{
+    BOM, Code, Edit, Format, PatchError, Refusal, json, locate, npm_script, placed, toml, vite,
+};
 use crate::port::Port;
 
 /// The port that `text`, a file of this `format`, says at `key`: a number, the port of an address, or what the one server
-/// that a script of a `package.json` starts is told on its command line. None when no port is said there.
+/// that a script of a `package.json` starts is told on its command line. None when nothing is said there.
 ///
 /// # Errors
-/// When the file cannot be read, or what it says is only known when it runs; see [`Code`](super::Code).
+/// When the file cannot be read, or what it says is only known when it runs, or is no port; see [`Code`].
 pub fn port_at(text: &str, format: &Format, key: &KeyPath) -> Result<Option<Port>, PatchError> {
     let body = text.strip_prefix(BOM).unwrap_or(text);
     said(body, format, key).map_err(|refusal| placed(body, refusal))
@@ -25,7 +27,33 @@ fn said(text: &str, format: &Format, key: &KeyPath) -> Result<Option<Port>, Refu
             return Ok(script.and_then(|script| npm_script::port(&script.value)));
         }
     };
-    Ok(value.and_then(|value| port_in(&value)))
+    match value {
+        Some(value) if !is_nothing(&value) => {
+            let refused = || not_a_port(text, format, key, &value);
+            port_in(&value).map_or_else(|| Err(refused()), |port| Ok(Some(port)))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// What config files say where they leave it to their reader.
+fn is_nothing(value: &str) -> bool {
+    matches!(value, "null" | "undefined")
+}
+
+/// The refusal of a value, at the place where another one would be set.
+fn not_a_port(text: &str, format: &Format, key: &KeyPath, value: &str) -> Refusal {
+    let set = Edit::Set { key: key.clone(), value: "1".to_owned() };
+    let offset = match locate(text, format, &[set]) {
+        Ok(splices) => splices.first().map_or(0, |splice| splice.range.start),
+        Err(refusal) => refusal.offset,
+    };
+    Refusal {
+        offset,
+        code: Code::NotAValue,
+        message: format!("`{key}` is `{value}`, which is no port"),
+        hint: format!("give `{key}` a number from 1 to 65535"),
+    }
 }
 
 /// `8000`, or the port of `http://localhost:8000`.
@@ -53,9 +81,6 @@ mod tests {
             (Format::Json, "{ \"server\": { \"port\": 8000 } } // here".to_owned(), Some(8000)),
             (Format::Json, "\u{feff}{ server: { port: '8000' } }".to_owned(), Some(8000)),
             (Format::Json, "{\"server\":{\"port\":\"http://localhost:8000/\"}}".into(), Some(8000)),
-            (Format::Json, "{ \"server\": { \"port\": \"$PORT\" } }".to_owned(), None),
-            (Format::Json, "{ \"server\": { \"port\": 0 } }".to_owned(), None),
-            (Format::Json, "{ \"server\": { \"port\": 70000 } }".to_owned(), None),
             (Format::Json, "{ \"server\": { \"port\": null } }".to_owned(), None),
             (Format::Json, "{}".to_owned(), None),
             (Format::Toml, "[server]\nport = 8_000\n".to_owned(), Some(8000)),
@@ -90,7 +115,12 @@ mod tests {
             (Format::Json, "{\n  \"server\": { \"port\": 8000,, }\n}\n", Code::Syntax, (2, 28)),
             (Format::Json, "{ \"server\": 8000 }", Code::NoParent, (1, 13)),
             (Format::Json, "{ \"server\": { \"port\": [8000] } }", Code::NotAValue, (1, 23)),
+            (Format::Json, "{ \"server\": { \"port\": \"$PORT\" } }", Code::NotAValue, (1, 23)),
+            (Format::Json, "{\n  \"server\": { \"port\": 0 }\n}", Code::NotAValue, (2, 23)),
+            (Format::Json, "\u{feff}{ server: { port: 70000 } }", Code::NotAValue, (1, 19)),
             (Format::Toml, "[server]\nport = [8000]\n", Code::NotAValue, (2, 8)),
+            (Format::Toml, "[server]\nport = 70000\n", Code::NotAValue, (2, 8)),
+            (Format::Vite, "export default { server: { port: 'x' } }", Code::NotAValue, (1, 34)),
             (
                 Format::Vite,
                 "export default { server: { port: Number(process.env.PORT) || 3000 } }",

@@ -6,10 +6,12 @@ mod toml;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use portman::allocate::{Pool, Request};
+use portman::error::Error;
 use portman::patch::Format;
 use portman::patch::key::KeyPath;
 use portman::port::Port;
@@ -80,8 +82,6 @@ pub enum Source {
     File(PathBuf),
     /// Nowhere: it was found by convention.
     Detected {
-        /// The file that says the ports of both services, absolute.
-        startup_config: Option<PathBuf>,
         /// What was found.
         services: Vec<Found>,
     },
@@ -264,22 +264,26 @@ pub struct Patch {
     pub set: Vec<(KeyPath, String)>,
 }
 
-/// The file that describes the stack: the one that was named, or the dev.toml in the folder or the nearest one above.
+/// The file that describes the stack: the one that was named, or the dev.toml in the folder or the nearest one above,
+/// whatever it is: what cannot be read has to be told, and nothing else taken in its place.
 /// None when no file was named and there is no dev.toml.
-///
-/// # Errors
-/// When the named file, or the folder, is not there.
-pub fn file(place: &Where) -> Result<Option<PathBuf>, Failure> {
+fn file(place: &Where) -> Result<Option<PathBuf>, Failure> {
     let Some(file) = &place.config else {
         let folder = start(place)?;
-        return Ok(folder.ancestors().map(|folder| folder.join(FILE)).find(|file| file.is_file()));
+        return Ok(folder.ancestors().map(|folder| folder.join(FILE)).find(|file| has_name(file)));
     };
     let file = place.dir.as_deref().unwrap_or(Path::new(".")).join(file);
     let missing = || missing(&file, "name a file that describes the stack");
     // The checkout is where the file stands, also when that is a link to another one.
     let folder = folder_of(&file).canonicalize().map_err(|_| missing())?;
-    let found = Some(folder.join(file.file_name().unwrap_or_default()));
-    found.filter(|file| file.is_file()).map_or_else(|| Err(missing()), |file| Ok(Some(file)))
+    let found = folder.join(file.file_name().unwrap_or_default());
+    if has_name(&found) { Ok(Some(found)) } else { Err(missing()) }
+}
+
+/// Is there anything of this name? Where that cannot be told there may be.
+fn has_name(path: &Path) -> bool {
+    let none = [ErrorKind::NotFound, ErrorKind::NotADirectory];
+    path.symlink_metadata().map_or_else(|error| !none.contains(&error.kind()), |_| true)
 }
 
 /// The folder that the command is about, absolute.
@@ -299,12 +303,27 @@ fn folder_of(file: &Path) -> &Path {
 /// The checkout that the command is about: the folder of the stack's file, or the one where a stack would be detected.
 ///
 /// # Errors
-/// When the named file, or the folder, is not there.
+/// When the named file, or the folder, is not there, or our records cannot name it.
 pub fn checkout(place: &Where) -> Result<PathBuf, Failure> {
     match file(place)? {
-        Some(file) => Ok(folder_of(&file).to_owned()),
-        None => Ok(detect::root(&start(place)?)),
+        Some(file) => recordable(folder_of(&file).to_owned()),
+        None => recordable(detect::root(&start(place)?)?),
     }
+}
+
+/// A folder that our records, which are text, can name.
+///
+/// # Errors
+/// When its path is not Unicode.
+pub fn recordable(folder: PathBuf) -> Result<PathBuf, Failure> {
+    if folder.to_str().is_some() {
+        return Ok(folder);
+    }
+    let message = format!(
+        "the path `{}` is not Unicode, and our records could not name it",
+        folder.display()
+    );
+    Err(Failure::new(Kind::Usage, message, "rename the folder where its name has an odd sign"))
 }
 
 const EXAMPLE: &str = "
@@ -318,9 +337,10 @@ const EXAMPLE: &str = "
 /// # Errors
 /// When there is none, or it says something that cannot be meant.
 pub fn load(place: &Where) -> anyhow::Result<Stack> {
+    let checkout = checkout(place)?;
     match file(place)? {
         Some(file) => read(&file),
-        None => detected(&detect::root(&start(place)?), &start(place)?),
+        None => detected(&checkout, &start(place)?),
     }
 }
 
@@ -329,13 +349,29 @@ pub fn load(place: &Where) -> anyhow::Result<Stack> {
 /// # Errors
 /// When it says something that cannot be meant.
 pub fn read(file: &Path) -> anyhow::Result<Stack> {
-    let text = portman::fs::read(file).map_err(|error| {
-        Failure::new(Kind::Usage, Failure::chain(&error), "name a file that describes the stack")
-    })?;
+    let text = portman::fs::read(file).map_err(|error| unreadable(&error))?;
     let shown = Path::new(file.file_name().unwrap_or_default());
     let root = folder_of(file).to_owned();
     let described = parse(shown, &root, &text)?;
     Ok(stack(described, root, Source::File(file.to_owned())))
+}
+
+fn unreadable(error: &Error) -> Failure {
+    let hint = match error {
+        Error::File { source, .. } => match source.kind() {
+            ErrorKind::PermissionDenied => {
+                "it describes the stack: may you read it, and enter its folder?"
+            }
+            ErrorKind::NotFound => {
+                "it is a link to a file that is not there: correct the link, or take it away"
+            }
+            ErrorKind::IsADirectory => "a folder has this name: rename it, or name a file",
+            _ => "name a file that describes the stack",
+        },
+        Error::NotText { .. } => "save it as UTF-8",
+        _ => "name a file that describes the stack",
+    };
+    Failure::new(Kind::Usage, Failure::chain(error), hint)
 }
 
 fn stack(described: Described, root: PathBuf, source: Source) -> Stack {
@@ -344,11 +380,12 @@ fn stack(described: Described, root: PathBuf, source: Source) -> Stack {
 }
 
 fn detected(root: &Path, start: &Path) -> anyhow::Result<Stack> {
-    let Some(found) = detect::detect(root)? else { return Err(nothing(root, start).into()) };
-    let described = parse(Path::new("the detected stack"), root, &detect::text(&found.services))?;
-    let source =
-        Source::Detected { startup_config: found.startup_config, services: found.services };
-    Ok(stack(described, root.to_owned(), source))
+    let services = detect::detect(root)?;
+    if services.is_empty() {
+        return Err(nothing(root, start).into());
+    }
+    let described = parse(Path::new("the detected stack"), root, &detect::text(&services))?;
+    Ok(stack(described, root.to_owned(), Source::Detected { services }))
 }
 
 fn nothing(root: &Path, start: &Path) -> Failure {
@@ -366,12 +403,14 @@ fn nothing(root: &Path, start: &Path) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
     use std::path::Path;
 
+    use portman::error::Error;
     use portman::fs::save;
 
     use super::parse::parse;
-    use super::{FILE, Source, Stack, load, stack};
+    use super::{FILE, Source, Stack, load, stack, unreadable};
     use crate::detect;
     use crate::flags::Where;
 
@@ -400,14 +439,29 @@ mod tests {
             }
             let place = Where { dir: Some(folder.path().to_owned()), config: None };
             let detected = load(&place).unwrap();
-            let Source::Detected { services, startup_config } = &detected.source else {
+            let Source::Detected { services } = &detected.source else {
                 panic!("{:?}", detected.source)
             };
-            assert_eq!(startup_config.is_some(), files == whole);
             let file = detected.root.join(FILE);
             save(&file, &detect::text(services)).unwrap();
             let written = load(&place).unwrap();
             assert_eq!(written, Stack { source: Source::File(file), ..detected });
+        }
+    }
+
+    #[test]
+    fn why_a_dev_toml_cannot_be_read_says_what_to_do() {
+        for (kind, hint) in [
+            (io::ErrorKind::PermissionDenied, "may you read it"),
+            (io::ErrorKind::NotFound, "correct the link"),
+            (io::ErrorKind::IsADirectory, "a folder has this name"),
+            (io::ErrorKind::Other, "name a file"),
+        ] {
+            let path = "dev.toml".into();
+            let failure = unreadable(&Error::File { action: "read", path, source: kind.into() });
+            assert_eq!(failure.kind as u8, 2);
+            assert!(failure.message.starts_with("failed to read `dev.toml`: "), "{failure}");
+            assert!(failure.hint.as_ref().unwrap().contains(hint), "{:?}", failure.hint);
         }
     }
 

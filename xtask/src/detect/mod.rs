@@ -8,8 +8,10 @@ mod python;
 mod start;
 mod text;
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use portman::error::Error;
 use portman::port::Port;
 use serde::Serialize;
 
@@ -22,15 +24,6 @@ const STARTUP_CONFIG: &str = "startup_config.json";
 /// What is looked for, for who has none of it.
 pub const LOOKED_FOR: &str = "`backend` with a Cargo.toml, package.json, pyproject.toml or requirements.txt, `frontend` with a \
      package.json, and for both of these in the folder itself";
-
-/// A stack that was found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Detected {
-    /// The file at the root that says the ports of both services.
-    pub startup_config: Option<PathBuf>,
-    /// The services, the backend first.
-    pub services: Vec<Found>,
-}
 
 /// A service that was found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -53,6 +46,13 @@ pub struct Found {
     pub patch: Vec<Patch>,
     /// What may be otherwise, a sentence each.
     pub doubts: Vec<String>,
+}
+
+impl Found {
+    /// Why it is the usual port, where no file says one. Of what was not understood nothing is certain.
+    pub fn why_usual(&self) -> &'static str {
+        if self.doubts.is_empty() { "no file says another" } else { "no other is certain" }
+    }
 }
 
 /// A command to run before a service starts.
@@ -102,8 +102,15 @@ impl Folder<'_> {
         if self.dir == "." { self.root.join(file) } else { self.root.join(self.dir).join(file) }
     }
 
-    fn has(&self, file: &str) -> bool {
-        self.path(file).is_file()
+    fn has(&self, file: &str) -> Result<bool, Failure> {
+        Ok(entry(&self.path(file))? == Entry::File)
+    }
+
+    /// The text of a file; none when there is no such file.
+    fn read(&self, file: &str) -> Result<Option<String>, Failure> {
+        let path = self.path(file);
+        let read = || portman::fs::read(&path).map_err(unreadable);
+        self.has(file)?.then(read).transpose()
     }
 
     /// A file as it is told: below the root.
@@ -112,32 +119,64 @@ impl Folder<'_> {
     }
 }
 
-/// The folder that a stack without dev.toml belongs to: the nearest one with a `.git`, or else `start` itself. A folder
-/// deep in a repository that has a stack of its own, and the repository none, is its own.
-pub fn root(start: &Path) -> PathBuf {
-    let repository = start.ancestors().find(|folder| folder.join(".git").exists());
-    let candidates = [repository.unwrap_or(start), start];
-    let found = candidates.into_iter().find(|folder| !folders(folder).is_empty());
-    found.unwrap_or(candidates[0]).to_owned()
+/// What is there under a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Entry {
+    File,
+    Folder,
+    /// Nothing that counts here.
+    Nothing,
 }
 
-/// Finds the stack in `root`; none when nothing there looks like one.
+/// Looks at a place. One that we may not look at is no empty one.
+fn entry(path: &Path) -> Result<Entry, Failure> {
+    match path.metadata() {
+        Ok(found) if found.is_file() => Ok(Entry::File),
+        Ok(found) if found.is_dir() => Ok(Entry::Folder),
+        Ok(_) => Ok(Entry::Nothing),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            Ok(Entry::Nothing)
+        }
+        Err(source) => {
+            Err(unreadable(Error::File { action: "look at", path: path.to_owned(), source }))
+        }
+    }
+}
+
+fn unreadable(error: Error) -> Failure {
+    let hint = "it may say how the stack is started: make it readable, or write a dev.toml that says the stack";
+    let failure = Failure::from_error(error.into());
+    Failure { hint: failure.hint.or_else(|| Some(hint.to_owned())), ..failure }
+}
+
+/// The folder that a stack without dev.toml belongs to: the nearest one with a `.git`, or else `start` itself. A folder
+/// deep in a repository that has a stack of its own, and the repository none, is its own.
+///
+/// # Errors
+/// When what is there cannot be looked at.
+pub fn root(start: &Path) -> Result<PathBuf, Failure> {
+    let repository = start.ancestors().find(|folder| folder.join(".git").exists());
+    let candidates = [repository.unwrap_or(start), start];
+    for folder in candidates {
+        if !folders(folder)?.is_empty() {
+            return Ok(folder.to_owned());
+        }
+    }
+    Ok(candidates[0].to_owned())
+}
+
+/// Finds the services in `root`, the backend first; none when nothing there looks like one.
 ///
 /// # Errors
 /// When something does, and how to start it or which ports it has cannot be told.
-pub fn detect(root: &Path) -> anyhow::Result<Option<Detected>> {
-    let folders = folders(root);
-    if folders.is_empty() {
-        return Ok(None);
-    }
-    let startup_config = Some(root.join(STARTUP_CONFIG)).filter(|file| file.is_file());
-    let services: Vec<Found> = folders.iter().map(found).collect::<Result<_, _>>()?;
+pub fn detect(root: &Path) -> anyhow::Result<Vec<Found>> {
+    let services: Vec<Found> = folders(root)?.iter().map(found).collect::<Result<_, _>>()?;
     if let [one, other] = services.as_slice()
         && one.port == other.port
     {
         return Err(same_port(one, other).into());
     }
-    Ok(Some(Detected { startup_config, services }))
+    Ok(services)
 }
 
 fn found(folder: &Folder<'_>) -> anyhow::Result<Found> {
@@ -158,39 +197,37 @@ fn found(folder: &Folder<'_>) -> anyhow::Result<Found> {
 
 /// The folders that hold a service. The root itself is one only where that is as good as certain: many a repository has
 /// a manifest there that starts nothing, or everything.
-fn folders(root: &Path) -> Vec<Folder<'_>> {
+fn folders(root: &Path) -> Result<Vec<Folder<'_>>, Failure> {
     let mut folders = Vec::new();
     for role in [Role::Backend, Role::Frontend] {
         let itself = Folder { root, role, dir: "." };
-        if root.join(role.name()).is_dir() {
+        if entry(&root.join(role.name()))? == Entry::Folder {
             folders.push(Folder { dir: role.name(), ..itself });
-        } else if is_itself(&itself) {
+        } else if is_itself(&itself)? {
             folders.push(itself);
         }
     }
-    folders
+    Ok(folders)
 }
 
 /// Is the root itself the service of this role?
-fn is_itself(folder: &Folder<'_>) -> bool {
-    let is_frontend = folder.has("package.json") && port::vite_config(folder).is_some();
-    match folder.role {
-        Role::Frontend => is_frontend,
-        Role::Backend => {
-            let has_config = folder.has("config.json");
-            let is_program = folder.has("Cargo.toml") && folder.has("src/main.rs");
-            let has_frontend = folder.root.join(Role::Frontend.name()).is_dir();
-            (is_program && (has_config || has_frontend))
-                || (folder.has("package.json") && has_config && !is_frontend)
-                || python::is_certain(folder)
-        }
+fn is_itself(folder: &Folder<'_>) -> Result<bool, Failure> {
+    let is_frontend = folder.has("package.json")? && port::vite_config(folder)?.is_some();
+    if folder.role == Role::Frontend {
+        return Ok(is_frontend);
     }
+    let has_config = folder.has("config.json")?;
+    let is_program = folder.has("Cargo.toml")? && folder.has("src/main.rs")?;
+    let has_frontend = entry(&folder.root.join(Role::Frontend.name()))? == Entry::Folder;
+    Ok((is_program && (has_config || has_frontend))
+        || (folder.has("package.json")? && has_config && !is_frontend)
+        || python::is_certain(folder)?)
 }
 
 fn same_port(one: &Found, other: &Found) -> Failure {
     let says = |found: &Found| match &found.port_from {
         Some(file) => format!("`{file}` says so"),
-        None => format!("no file says another for the {}", found.service),
+        None => format!("{} for the {}", found.why_usual(), found.service),
     };
     Failure::new(
         Kind::Usage,

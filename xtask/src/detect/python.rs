@@ -20,52 +20,65 @@ const MODULES: [(&str, &str); 8] = [
 ];
 
 /// Does the folder hold something in Python?
-pub(super) fn is_there(folder: &Folder<'_>) -> bool {
-    NEEDS.iter().any(|file| folder.has(file)) || is_django(folder)
+pub(super) fn is_there(folder: &Folder<'_>) -> Result<bool, Failure> {
+    for file in NEEDS {
+        if folder.has(file)? {
+            return Ok(true);
+        }
+    }
+    is_django(folder)
 }
 
 /// Is it certain that the folder holds a service in Python?
-pub(super) fn is_certain(folder: &Folder<'_>) -> bool {
-    is_there(folder) && start(folder).is_ok()
+pub(super) fn is_certain(folder: &Folder<'_>) -> Result<bool, Failure> {
+    Ok(is_there(folder)? && known(folder)?.is_ok())
 }
 
 /// How the service in `folder` is started.
 pub(super) fn start(folder: &Folder<'_>) -> Result<Start, Failure> {
-    let name = folder.role.name();
-    if needs(folder, "fastapi") {
-        let modules = MODULES.map(|(file, _)| file).join(", ");
-        let (app, doubts) = app(folder, "FastAPI").ok_or_else(|| {
-            let message = format!(
-                "the {name} needs FastAPI, but none of {modules} has a line like `app = FastAPI()`"
-            );
-            unknown(message, name)
-        })?;
-        let command = format!("uvicorn {app} --port {{port}}");
-        return Ok(Start { command, doubts, ..Start::default() });
-    }
-    if is_django(folder) {
-        let command = "python3 manage.py runserver {port}".to_owned();
-        return Ok(Start { command, ..Start::default() });
-    }
-    if needs(folder, "flask")
-        && let Some((app, doubts)) = app(folder, "Flask")
-    {
-        let command = format!("flask --app {app} run --port {{port}}");
-        return Ok(Start { command, doubts, ..Start::default() });
-    }
-    let message = format!(
-        "the {name} is written in Python, but what starts it is not known: looked for FastAPI, Django and Flask"
-    );
-    Err(unknown(message, name))
+    known(folder)?.map_err(|why_not| unknown(why_not, folder.role.name()))
 }
 
-fn is_django(folder: &Folder<'_>) -> bool {
-    read(folder, "manage.py").contains("DJANGO_SETTINGS_MODULE")
+/// The same, or why it is not known although every file could be read.
+fn known(folder: &Folder<'_>) -> Result<Result<Start, String>, Failure> {
+    let name = folder.role.name();
+    if needs(folder, "fastapi")? {
+        let Some((app, doubts)) = app(folder, "FastAPI")? else {
+            let modules = MODULES.map(|(file, _)| file).join(", ");
+            return Ok(Err(format!(
+                "the {name} needs FastAPI, but none of {modules} has a line like `app = FastAPI()`"
+            )));
+        };
+        let command = format!("uvicorn {app} --port {{port}}");
+        return Ok(Ok(Start { command, doubts, ..Start::default() }));
+    }
+    if is_django(folder)? {
+        let command = "python3 manage.py runserver {port}".to_owned();
+        return Ok(Ok(Start { command, ..Start::default() }));
+    }
+    if needs(folder, "flask")?
+        && let Some((app, doubts)) = app(folder, "Flask")?
+    {
+        let command = format!("flask --app {app} run --port {{port}}");
+        return Ok(Ok(Start { command, doubts, ..Start::default() }));
+    }
+    Ok(Err(format!(
+        "the {name} is written in Python, but what starts it is not known: looked for FastAPI, Django and Flask"
+    )))
+}
+
+fn is_django(folder: &Folder<'_>) -> Result<bool, Failure> {
+    Ok(folder.read("manage.py")?.is_some_and(|text| text.contains("DJANGO_SETTINGS_MODULE")))
 }
 
 /// Does one of the files name this package? Whether it is really used, the line that makes the application says.
-fn needs(folder: &Folder<'_>, package: &str) -> bool {
-    NEEDS.iter().any(|file| names(&read(folder, file), package))
+fn needs(folder: &Folder<'_>, package: &str) -> Result<bool, Failure> {
+    for file in NEEDS {
+        if folder.read(file)?.is_some_and(|text| names(&text, package)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Is `package` a word of its own in `text`, in any case and outside comments?
@@ -77,21 +90,21 @@ fn names(text: &str, package: &str) -> bool {
 }
 
 /// `main:app`, the object of `class` that a module makes, and the doubts where several do.
-fn app(folder: &Folder<'_>, class: &str) -> Option<(String, Vec<String>)> {
-    let found = MODULES.iter().filter_map(|(file, module)| {
-        let text = read(folder, file);
-        let variable = text.lines().find_map(|line| made(line, class))?;
-        Some(format!("{module}:{variable}"))
-    });
-    let mut found: Vec<String> = found.collect();
+fn app(folder: &Folder<'_>, class: &str) -> Result<Option<(String, Vec<String>)>, Failure> {
+    let mut found = Vec::new();
+    for (file, module) in MODULES {
+        let text = folder.read(file)?.unwrap_or_default();
+        let variable = text.lines().find_map(|line| made(line, class));
+        found.extend(variable.map(|variable| format!("{module}:{variable}")));
+    }
     let others = found.split_off(found.len().min(1));
-    let first = found.pop()?;
+    let Some(first) = found.pop() else { return Ok(None) };
     let doubts = if others.is_empty() {
         Vec::new()
     } else {
         vec![format!("{first} is started, and there is {} too", others.join(", "))]
     };
-    Some((first, doubts))
+    Ok(Some((first, doubts)))
 }
 
 /// The name that a line gives to a new object of `class`: `app = FastAPI(`, `app: FastAPI = FastAPI(`. Only at the top of
@@ -104,11 +117,6 @@ fn made<'l>(line: &'l str, class: &str) -> Option<&'l str> {
     let made = value.trim_start().trim_start_matches("fastapi.").trim_start_matches("flask.");
     let is_made = made.strip_prefix(class).is_some_and(|rest| rest.trim_start().starts_with('('));
     (is_name && is_made).then_some(name)
-}
-
-/// The text of a file; nothing when it cannot be read, for then it proves nothing.
-fn read(folder: &Folder<'_>, file: &str) -> String {
-    portman::fs::read(&folder.path(file)).unwrap_or_default()
 }
 
 #[cfg(test)]

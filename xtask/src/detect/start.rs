@@ -18,15 +18,15 @@ pub(super) struct Start {
 /// How the service in `folder` is started.
 pub(super) fn start(folder: &Folder<'_>) -> anyhow::Result<Start> {
     let is_backend = folder.role == Role::Backend;
-    if is_backend && folder.has("Cargo.toml") {
+    if is_backend && folder.has("Cargo.toml")? {
         // The build may take minutes, for which nobody waits once the service has been started.
         let setup = Some(Setup { command: "cargo build", unless: None });
         return Ok(Start { setup, command: "cargo run".to_owned(), ..Start::default() });
     }
-    if folder.has("package.json") {
+    if folder.has("package.json")? {
         return node(folder);
     }
-    if is_backend && python::is_there(folder) {
+    if is_backend && python::is_there(folder)? {
         return Ok(python::start(folder)?);
     }
     let (name, manifests) = match folder.role {
@@ -82,8 +82,14 @@ fn node(folder: &Folder<'_>) -> anyhow::Result<Start> {
         let message = format!("`{}` has no script `dev` or `start`", folder.shown("package.json"));
         return Err(unknown(message, folder.role.name()).into());
     };
-    let has_lock = |manager: &&Manager| manager.locks.iter().any(|lock| folder.has(lock));
-    let locked: Vec<&Manager> = MANAGERS.iter().filter(has_lock).collect();
+    let mut locked: Vec<&Manager> = Vec::new();
+    for manager in &MANAGERS {
+        for lock in manager.locks {
+            if !locked.iter().any(|known| known.name == manager.name) && folder.has(lock)? {
+                locked.push(manager);
+            }
+        }
+    }
     let manager = locked.first().copied();
     let setup =
         |manager: &Manager| Setup { command: manager.install, unless: Some("node_modules") };
@@ -109,7 +115,7 @@ fn node(folder: &Folder<'_>) -> anyhow::Result<Start> {
 
 fn package(folder: &Folder<'_>) -> anyhow::Result<Value> {
     let path = folder.path("package.json");
-    let text = portman::fs::read(&path)?;
+    let text = folder.read("package.json")?.unwrap_or_default();
     serde_json::from_str(text.trim_start_matches('\u{feff}')).map_err(|error| {
         let what = error.to_string();
         let what = what.split(" at line ").next().unwrap_or_default();

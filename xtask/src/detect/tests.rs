@@ -1,11 +1,14 @@
 //! What is found in folders of all kinds.
 
+use std::fs::File;
+use std::io::Write;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use portman::fs::save;
 use tempfile::TempDir;
 
-use super::{Detected, Found, detect, root, text};
+use super::{Found, detect, root, text};
 use crate::failure::Failure;
 
 const VITE: &str = "export default { server: { port: 3000 } }\n";
@@ -22,15 +25,16 @@ fn tree(files: &[(&str, &str)]) -> TempDir {
 }
 
 #[track_caller]
-fn found(files: &[(&str, &str)]) -> Detected {
-    let folder = tree(files);
-    detect(folder.path()).unwrap().unwrap_or_else(|| panic!("nothing found in {files:?}"))
+fn found(files: &[(&str, &str)]) -> Vec<Found> {
+    let services = detect(tree(files).path()).unwrap();
+    assert!(!services.is_empty(), "nothing found in {files:?}");
+    services
 }
 
 /// The one service of these files.
 #[track_caller]
 fn only(files: &[(&str, &str)]) -> Found {
-    let mut services = found(files).services;
+    let mut services = found(files);
     assert_eq!(services.len(), 1, "{services:?}");
     services.remove(0)
 }
@@ -57,7 +61,7 @@ const WHOLE: &[(&str, &str)] = &[
 fn the_whole_layout_becomes_a_dev_toml() {
     let detected = found(WHOLE);
     assert_eq!(
-        text(&detected.services),
+        text(&detected),
         r#"# The stack as it was found here. The README of xtask names every key.
 
 [services.backend]
@@ -83,21 +87,20 @@ patch = [
 ]
 "#
     );
-    assert!(detected.startup_config.unwrap().ends_with("startup_config.json"));
-    assert_eq!(detected.services[0].port_from.as_deref(), Some("startup_config.json"));
+    assert_eq!(detected[0].port_from.as_deref(), Some("startup_config.json"));
 }
 
 #[test]
 fn a_default_and_a_doubt_are_written_down_as_comments() {
     let vite = ("vite.config.ts", "export default make()\n");
     assert_eq!(
-        text(&found(&[("package.json", PACKAGE), vite]).services),
+        text(&found(&[("package.json", PACKAGE), vite])),
         r#"# The stack as it was found here. The README of xtask names every key.
 
 # vite.config.ts:1:16 what `make` returns is not known
 [services.frontend]
 command = "npm run dev"
-port = 3000  # the usual one: no file says another
+port = 3000  # the usual one: no other is certain
 patch = [
   { file = "package.json" },
   { file = "vite.config.ts" },
@@ -204,6 +207,14 @@ fn what_may_be_otherwise_is_said() {
             ),
         ),
         (
+            vec![backend, ("backend/config.json", "{ \"server\": { \"port\": 70000 } }")],
+            Some("backend/config.json:1:23 `server.port` is `70000`, which is no port"),
+        ),
+        (
+            vec![backend, ("backend/config.json", "{ \"server\": { \"port\": [8000] } }")],
+            Some("backend/config.json:1:23 `server.port` is a list, not one value"),
+        ),
+        (
             vec![
                 ("backend/requirements.txt", "fastapi"),
                 ("backend/main.py", "app = FastAPI()"),
@@ -212,7 +223,7 @@ fn what_may_be_otherwise_is_said() {
             Some("main:app is started, and there is app:api too"),
         ),
     ] {
-        let services = found(&files).services;
+        let services = found(&files);
         let doubts: Vec<&String> = services.iter().flat_map(|found| &found.doubts).collect();
         assert_eq!(doubts, expected.as_slice(), "{files:?}");
     }
@@ -303,8 +314,7 @@ fn the_folder_itself_is_a_service_only_where_that_is_certain() {
         (vec![], vec![]),
     ] {
         let folder = tree(&files);
-        let services = detect(folder.path()).unwrap().map(|found| found.services);
-        let services = services.unwrap_or_default();
+        let services = detect(folder.path()).unwrap();
         let found: Vec<(&str, &str)> =
             services.iter().map(|found| (found.service.as_str(), found.dir.as_str())).collect();
         assert_eq!(found, expected, "{files:?}");
@@ -392,7 +402,42 @@ fn a_stack_belongs_to_its_repository_unless_only_the_folder_has_one() {
         if git {
             save(&folder.path().join(".git/HEAD"), "").unwrap();
         }
-        let found = root(&folder.path().join(start));
+        let found = root(&folder.path().join(start)).unwrap();
         assert_eq!(found, folder.path().join(expected), "{git} {stack} {start}");
     }
+}
+
+#[test]
+fn what_cannot_be_looked_at_is_not_told_as_missing() {
+    let fastapi = ("backend/requirements.txt", "fastapi");
+    for (files, unreadable) in [
+        (vec![fastapi], "backend/main.py"),
+        (vec![fastapi], "backend/package.json"),
+        (vec![("backend/go.mod", "")], "backend/Cargo.toml"),
+        (vec![("backend/go.mod", "")], "backend/manage.py"),
+        (vec![("backend/Cargo.toml", "")], "backend/config.json"),
+        (vec![("backend/Cargo.toml", "")], "startup_config.json"),
+        (vec![("frontend/package.json", PACKAGE)], "frontend/vite.config.ts"),
+        (vec![("frontend/package.json", PACKAGE)], "backend"),
+    ] {
+        let folder = tree(&files);
+        // Leads to itself: whoever looks, root too, is refused.
+        symlink(Path::new(unreadable).file_name().unwrap(), folder.path().join(unreadable))
+            .unwrap();
+        let failure = Failure::from_error(detect(folder.path()).unwrap_err());
+        let told = format!("failed to look at `{}`: ", folder.path().join(unreadable).display());
+        assert!(failure.message.starts_with(&told), "{failure}");
+        assert_eq!(failure.kind as u8, 4);
+        assert!(failure.hint.unwrap().contains("make it readable"));
+    }
+}
+
+#[test]
+fn a_file_that_is_no_text_is_told_as_that() {
+    let folder = tree(&[("backend/requirements.txt", "fastapi")]);
+    let mut file = File::create(folder.path().join("backend/main.py")).unwrap();
+    file.write_all(b"app = FastAPI() # caf\xe9").unwrap();
+    let failure = Failure::from_error(detect(folder.path()).unwrap_err());
+    assert!(failure.message.contains("backend/main.py` is not UTF-8 text"), "{failure}");
+    assert!(failure.hint.unwrap().starts_with("save "));
 }

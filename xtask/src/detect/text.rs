@@ -25,8 +25,10 @@ fn table(found: &Found, services: &[Found]) -> String {
         text += &format!("setup = {{ command = \"{command}\"{unless} }}\n");
     }
     text += &format!("command = \"{}\"\n", found.command);
-    let usual =
-        if found.port_from.is_none() { "  # the usual one: no file says another" } else { "" };
+    let usual = match found.port_from {
+        None => format!("  # the usual one: {}", found.why_usual()),
+        Some(_) => String::new(),
+    };
     text += &format!("port = {}{usual}\n", found.port);
     if found.service == "frontend" && services.iter().any(|other| other.service == "backend") {
         text += "depends-on = [\"backend\"]\n";

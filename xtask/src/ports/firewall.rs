@@ -18,19 +18,23 @@ const VERSION: u32 = 1;
 /// # Errors
 /// When no port is given and the stack cannot be read.
 pub fn firewall(flags: &flags::Firewall, ui: &mut Ui) -> anyhow::Result<()> {
-    let state = session::state_dir()?;
-    recover(&state, &Where::default(), ui)?;
-    let mut ports = flags.ports.clone();
-    if ports.is_empty() {
-        let stack = config::load(&Where::default())?;
-        ports = match session::running(&state, &stack.root)? {
-            Some(run) => run.ports.into_iter().map(|(_, port)| port).collect(),
-            None => stack.requests().into_iter().filter_map(|request| request.preferred).collect(),
-        };
+    if let Some(state) = session::state_dir_if_any()? {
+        recover(&state, &Where::default(), ui)?;
     }
-    let answer = Answer::new(&ports);
+    let answer =
+        if flags.ports.is_empty() { Answer::new(&of_stack()?) } else { Answer::new(&flags.ports) };
     ui.answer(&answer, &answer.text());
     Ok(())
+}
+
+/// The ports that the stack has, or would like while it does not run.
+fn of_stack() -> anyhow::Result<Vec<Port>> {
+    let state = session::state_dir()?;
+    let stack = config::load(&Where::default())?;
+    Ok(match session::running(&state, &stack.root)? {
+        Some(run) => run.ports.into_iter().map(|(_, port)| port).collect(),
+        None => stack.requests().into_iter().filter_map(|request| request.preferred).collect(),
+    })
 }
 
 #[derive(Debug, Serialize)]

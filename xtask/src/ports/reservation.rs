@@ -75,6 +75,11 @@ impl Reservation {
         self.record.ports.iter().map(|(name, _)| name.as_str())
     }
 
+    /// The ports it holds.
+    pub(super) fn ports(&self) -> impl Iterator<Item = Port> {
+        self.record.ports.iter().map(|(_, port)| *port)
+    }
+
     /// Is it for one of `names`?
     pub(super) fn has_any(&self, names: &[&str]) -> bool {
         self.names().any(|name| names.contains(&name))

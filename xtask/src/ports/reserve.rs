@@ -10,7 +10,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::Context;
-use portman::allocate::{Allocation, Pool, Request};
+use portman::allocate::{self, Allocation, Pool, Request};
 use portman::error::Error;
 use portman::fs;
 use portman::lease::Memory;
@@ -19,8 +19,8 @@ use portman::process::Process;
 use serde::Serialize;
 
 use super::holder::{Held, Holder, Wanted};
-use super::reservation;
-use crate::config::{check_name, variable};
+use super::reservation::{self, Reservation};
+use crate::config::{check_name, recordable, variable};
 use crate::environment::inherited;
 use crate::failure::{Failure, Kind};
 use crate::flags::{self, Format, Where};
@@ -44,10 +44,11 @@ const GITHUB: &str = "GITHUB_ENV";
 /// When one cannot be had, or the command cannot be started.
 pub fn reserve(flags: &flags::Reserve, ui: &mut Ui) -> anyhow::Result<u8> {
     let requests = requests(&flags.names)?;
-    let state = session::state_dir()?;
-    recover(&state, &Where::default(), ui)?;
+    if let Some(state) = session::state_dir_if_any()? {
+        recover(&state, &Where::default(), ui)?;
+    }
     if flags.command.is_empty() {
-        across_commands(flags, requests, state, ui)
+        across_commands(flags, requests, session::state_dir()?, ui)
     } else {
         for_command(&flags.command, &requests, ui)
     }
@@ -92,24 +93,28 @@ fn across_commands(
     let owner = flags.owner.map(owner).transpose()?;
     let github = if flags.format == Format::Github { Some(github_file()?) } else { None };
     let folder = here()?;
-    release_earlier(&state, &folder, &requests, ui)?;
+    let mut earlier = earlier(&state, &folder, &requests)?;
+    if give_way(&earlier, &requests)? {
+        release(std::mem::take(&mut earlier), ui)?;
+    }
 
     let ttl = flags.ttl.map(Duration::from);
     let is_unsaid = ttl.is_none() && owner.is_none();
     let wanted = Wanted {
         ports: requests.into_iter().map(|one| (one.service, one.preferred)).collect(),
         folder,
-        state: std::path::absolute(state)?,
+        state,
         owner,
         ttl: if is_unsaid { Some(TTL) } else { ttl },
     };
     let mut holder = Holder::start(&wanted)?;
     let Some(held) = holder.held()? else { return holder.exit_code() };
+    release(earlier, ui)?;
     let answer = Answer::new(&held, holder.pid(), flags.owner);
     match github {
         None => ui.answer(&answer, &answer.env()),
         Some(file) => {
-            fs::append(&file, &answer.env())?;
+            append(&file, &answer.env())?;
             let message = format!(
                 "added to {}: {}",
                 file.display(),
@@ -127,21 +132,44 @@ fn across_commands(
     Ok(0)
 }
 
-/// Names reserved together are one reservation, and end together.
-fn release_earlier(
-    state: &Path,
-    folder: &Path,
-    requests: &[Request],
-    ui: &mut Ui,
-) -> anyhow::Result<()> {
+/// What the new reservation replaces. Names reserved together are one reservation, and end together.
+fn earlier(state: &Path, folder: &Path, requests: &[Request]) -> anyhow::Result<Vec<Reservation>> {
     let names: Vec<&str> = requests.iter().map(|request| request.service.as_str()).collect();
-    for earlier in reservation::all(state)? {
-        if earlier.is_in(folder) && earlier.has_any(&names) {
-            let message =
-                format!("released what was reserved here before: {}", earlier.described());
-            earlier.release()?;
-            ui.tell(&Notice::Note { message });
-        }
+    let mut found = reservation::all(state)?;
+    found.retain(|one| one.is_in(folder) && one.has_any(&names));
+    Ok(found)
+}
+
+/// Do the earlier reservations have to go before the new one is had?
+fn give_way(earlier: &[Reservation], requests: &[Request]) -> anyhow::Result<bool> {
+    if earlier.is_empty() {
+        return Ok(false);
+    }
+    let had: Vec<Port> = earlier.iter().flat_map(Reservation::ports).collect();
+    let now = allocate::foresee(requests, &Pool::spare()?, &Memory::default())?;
+    Ok(is_in_the_way(&had, requests, &now))
+}
+
+/// Whether `had` may hold a port that one of the requests gets once it is free; `now` is what they get while it is not.
+///
+/// Who reserves again wants the same port as the first time, and the ports in `had` are most often the very first ones of
+/// all. Where each request gets the very port that it asks for they change nothing, and are kept until the new ones are
+/// held, so that a failure costs nothing. Where one gets none at all it will fail: what there was before is better than
+/// nothing, and `release` is there for who wants to share it out anew.
+fn is_in_the_way(had: &[Port], requests: &[Request], now: &[Option<Port>]) -> bool {
+    if requests.iter().any(|one| one.preferred.is_some_and(|port| had.contains(&port))) {
+        return true;
+    }
+    let is_certain = |(request, now): (&Request, &Option<Port>)| *now == request.preferred;
+    now.iter().all(Option::is_some) && !requests.iter().zip(now).all(is_certain)
+}
+
+fn release(earlier: Vec<Reservation>, ui: &mut Ui) -> anyhow::Result<()> {
+    for reservation in earlier {
+        let message =
+            format!("released what was reserved here before: {}", reservation.described());
+        reservation.release()?;
+        ui.tell(&Notice::Note { message });
     }
     Ok(())
 }
@@ -149,7 +177,7 @@ fn release_earlier(
 /// The folder that a reservation is known by.
 pub(super) fn here() -> anyhow::Result<PathBuf> {
     let folder = env::current_dir().and_then(|folder| folder.canonicalize());
-    folder.context("the current folder is not there any more")
+    Ok(recordable(folder.context("the current folder is not there any more")?)?)
 }
 
 fn owner(pid: u32) -> anyhow::Result<Process> {
@@ -162,14 +190,24 @@ fn owner(pid: u32) -> anyhow::Result<Process> {
 }
 
 fn github_file() -> Result<PathBuf, Failure> {
-    let file = env::var_os(GITHUB).filter(|file| !file.is_empty());
-    file.map(PathBuf::from).ok_or_else(|| {
+    let file = env::var_os(GITHUB).filter(|file| !file.is_empty()).map(PathBuf::from);
+    let file = file.ok_or_else(|| {
         let message = format!("--format github: the variable {GITHUB} is not set");
         Failure::new(
             Kind::Usage,
             message,
             "it is in the steps of a GitHub job; elsewhere use --format env",
         )
+    })?;
+    // That it cannot be written to is known before any port is taken or given up.
+    append(&file, "")?;
+    Ok(file)
+}
+
+fn append(file: &Path, text: &str) -> Result<(), Failure> {
+    fs::append(file, text).map_err(|error| {
+        let hint = format!("{GITHUB} names it; may you write there? --format env prints the ports");
+        Failure::new(Kind::File, Failure::chain(&error), hint)
     })
 }
 
@@ -257,12 +295,12 @@ mod tests {
 
     use portman::port::Port;
 
-    use super::{Answer, Held, not_run, requests};
+    use super::{Answer, Held, Request, is_in_the_way, not_run, requests};
 
     fn names(texts: &[&str]) -> Result<Vec<(String, Option<u16>)>, String> {
         let texts: Vec<String> = texts.iter().map(|&text| text.to_owned()).collect();
         let requests = requests(&texts).map_err(|failure| failure.message)?;
-        let pair = |one: portman::allocate::Request| (one.service, one.preferred.map(Port::get));
+        let pair = |one: Request| (one.service, one.preferred.map(Port::get));
         Ok(requests.into_iter().map(pair).collect())
     }
 
@@ -285,6 +323,34 @@ mod tests {
             (&["my-web", "my_web"], "two names have the variable MY_WEB_PORT"),
         ] {
             assert_eq!(names(texts), Err(expected.to_owned()), "{texts:?}");
+        }
+    }
+
+    #[test]
+    fn what_there_was_before_goes_first_only_where_it_may_have_the_port_to_be_had() {
+        for (had, wanted, now, expected) in [
+            // The very port; also when another one is free.
+            (&[8000][..], &[8000][..], &[8001][..], true),
+            (&[8000], &[8000], &[0], true),
+            (&[8000], &[5173], &[5173], false),
+            // It may be the first of those that anybody gets.
+            (&[20000], &[0], &[20001], true),
+            (&[20001], &[5173], &[5174], true),
+            (&[20000], &[5173, 0], &[5173, 20001], true),
+            (&[20000], &[0], &[0], false),
+            (&[20000], &[5173, 0], &[5173, 0], false),
+        ] {
+            let ports = |numbers: &[u16]| numbers.iter().map(|&port| Port::new(port)).collect();
+            let (had, wanted, now): (Vec<_>, Vec<_>, Vec<_>) =
+                (ports(had), ports(wanted), ports(now));
+            let had: Vec<Port> = had.into_iter().flatten().collect();
+            let request = |preferred| Request { service: "web".to_owned(), preferred };
+            let requests: Vec<Request> = wanted.into_iter().map(request).collect();
+            assert_eq!(
+                is_in_the_way(&had, &requests, &now),
+                expected,
+                "{had:?} {requests:?} {now:?}"
+            );
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use portman::check::Activity;
 use portman::owner::{Scope, Unit};
 use portman::report::{self, HiddenReport, OwnerReport, Standing, Word};
-use portman::safety::Asking;
+use portman::safety::{Asker, Asking};
 use serde::Serialize;
 
 use crate::failure::Kind;
@@ -24,11 +24,14 @@ struct Answer {
 /// Prints what stands on each port; the exit code says whether something is unknown.
 ///
 /// # Errors
-/// When the system does not list its processes.
+/// When the system does not list its processes, or our records would be in another folder every time.
 pub fn who(flags: &Who, ui: &mut Ui) -> anyhow::Result<u8> {
     let scope = if flags.all { Scope::Machine } else { Scope::Group };
     let asked = each_once(&flags.ports);
-    let asker = session::asker(&session::state_dir()?)?;
+    let asker = match session::state_dir_if_any()? {
+        Some(state) => session::asker(&state)?,
+        None => Asker::blind(session::NO_STATE_DIR.to_owned())?,
+    };
     let ports = report::look_all(&asked, scope, &asker, Asking::ByNumber { force: false })?;
     let is_all_known = ports.iter().all(is_known);
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
