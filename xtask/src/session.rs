@@ -37,7 +37,7 @@ pub fn state_dir() -> Result<PathBuf, Failure> {
 }
 
 /// Why there is no folder of our state.
-pub const NO_STATE_DIR: &str = "there is no place for our records: HOME is not set";
+pub const NO_STATE_DIR: &str = "there is no place for our records: HOME names no absolute path";
 
 /// The same for who can do without: none when the environment names none.
 ///

@@ -338,6 +338,7 @@ mod tests {
             (&[20001], &[5173], &[5174], true),
             (&[20000], &[5173, 0], &[5173, 20001], true),
             (&[20000], &[0], &[0], false),
+            (&[20000], &[5173], &[0], false),
             (&[20000], &[5173, 0], &[5173, 0], false),
         ] {
             let ports = |numbers: &[u16]| numbers.iter().map(|&port| Port::new(port)).collect();
