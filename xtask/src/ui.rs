@@ -319,7 +319,7 @@ fn detected(services: &[Found]) -> String {
     let row = |found: &Found| {
         let from = match &found.port_from {
             Some(file) => format!("from {file}"),
-            None => "the usual one, no file says another".to_owned(),
+            None => format!("the usual one, {}", found.why_usual()),
         };
         let Found { service, dir, command, port, .. } = found;
         [service.clone(), format!("in {dir}: {command}"), format!("port {port}, {from}")]
@@ -511,7 +511,7 @@ odd       9          none  unknown    netlink is off
         let services = [found("api", Some("api/config.json"), &[]), found("web", None, &["odd"])];
         let told = "there is no dev.toml; this was found:
     api  in api: npm run dev  port 8000, from api/config.json
-    web  in web: npm run dev  port 8000, the usual one, no file says another
+    web  in web: npm run dev  port 8000, the usual one, no other is certain
     but: odd
   write it down with: cargo xtask init";
         assert_eq!(detected(&services), told);
