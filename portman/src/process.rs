@@ -34,10 +34,12 @@ impl Process {
     /// The same of any process.
     pub fn line(self) -> io::Result<Vec<Self>> {
         let mut line = vec![self];
-        while let Some(pid) = sys::parent(line[line.len() - 1].pid)?
-            && let Some(parent) = Self::find(pid)?
+        let mut next = sys::parent(self.pid)?;
+        while let Some(pid) = next
+            && let Some((started, parent)) = sys::started_and_parent(pid)?
         {
-            line.push(parent);
+            line.push(Self { pid, started });
+            next = Some(parent);
         }
         Ok(line)
     }

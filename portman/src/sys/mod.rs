@@ -11,6 +11,7 @@
 //!   look into are left out. `has_open(pid, inodes)`: does this one have one of them open?
 //! - `unit_of_process(pid)`, `unit_of_group(group)`: what supervises a process, or those of a [`Socket::cgroup`].
 //! - `pids()`, `started(pid)`, `parent(pid)`, `group(pid)`, `environment(pid)`: processes; a zombie has nothing of these.
+//!   `started_and_parent(pid)` asks once for both.
 //!   `children(pid)` may leave some out.
 //! - `own_user()`: the number of the user that this process acts for.
 //! - `is_system(pid)`: the system itself is this process: its first one, or a part of the kernel.
@@ -42,7 +43,8 @@ pub(crate) use linux::{
     Claim, Handle, children, claim, claimed, connections, environment, forbids_rename, group,
     handle, has_open, holders, inode, is_apart, is_family_absent, is_shared, is_system, keep_owner,
     limits, listeners, make_private, own_user, parent, pids, signal, sockets, started,
-    terminal_leader, unit_of_group, unit_of_process, unprivileged_start, wait_gone,
+    started_and_parent, terminal_leader, unit_of_group, unit_of_process, unprivileged_start,
+    wait_gone,
 };
 
 #[cfg(not(target_os = "linux"))]

@@ -11,7 +11,7 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, RawDir, openat, readlinkat_raw, sta
 use rustix::io::Errno;
 
 use super::super::{Scope, Socket, parse};
-use super::{children, parent, pids};
+use super::{children, parent};
 
 pub(crate) fn holders(
     sockets: &[Socket],
@@ -73,7 +73,7 @@ impl Search {
     /// saves time and decides nothing: a socket may have gone to a process of any user.
     fn go_on(&mut self, sockets: &[Socket], scope: Scope) -> io::Result<()> {
         let users: HashSet<u32> = sockets.iter().map(|socket| socket.uid).collect();
-        let mut pids = pids()?;
+        let mut pids = self.pids()?;
         pids.sort_unstable_by(|one, other| other.cmp(one));
         let mut others = Vec::new();
         for pid in pids {
@@ -96,6 +96,16 @@ impl Search {
             self.look_into_relatives()?;
         }
         Ok(())
+    }
+
+    fn pids(&mut self) -> io::Result<Vec<u32>> {
+        let mut pids = Vec::new();
+        let mut entries = RawDir::new(&self.processes, self.entries.spare_capacity_mut());
+        while let Some(entry) = entries.next() {
+            // All other entries begin with a letter.
+            pids.extend(entry?.file_name().to_str().ok().and_then(|name| name.parse::<u32>().ok()));
+        }
+        Ok(pids)
     }
 
     fn is_enough(&self, scope: Scope) -> bool {

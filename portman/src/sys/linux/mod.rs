@@ -16,5 +16,5 @@ pub(crate) use holders::{has_open, holders};
 pub(crate) use limits::{limits, unprivileged_start};
 pub(crate) use processes::{
     Handle, children, environment, group, handle, is_apart, is_system, own_user, parent, pids,
-    signal, started, terminal_leader, wait_gone,
+    signal, started, started_and_parent, terminal_leader, wait_gone,
 };

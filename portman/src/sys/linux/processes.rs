@@ -32,6 +32,10 @@ pub(crate) fn parent(pid: u32) -> io::Result<Option<u32>> {
     Ok(stat(pid)?.map(|stat| stat.parent))
 }
 
+pub(crate) fn started_and_parent(pid: u32) -> io::Result<Option<(u64, u32)>> {
+    Ok(stat(pid)?.map(|stat| (stat.started, stat.parent)))
+}
+
 pub(crate) fn group(pid: u32) -> io::Result<Option<u32>> {
     Ok(stat(pid)?.map(|stat| stat.group))
 }
