@@ -63,7 +63,7 @@ fn rename_over(target: &Path, old: &Metadata, text: &str) -> io::Result<()> {
         sys::keep_owner(file, old)?;
         file.set_permissions(old.permissions())
     };
-    let written = write_new(&temporary, text, like);
+    let written = write_new(&temporary, text, like).and_then(|file| file.sync_all());
     match written.and_then(|()| fs::rename(&temporary, target)) {
         Ok(()) => sync_folder(target),
         Err(error) => {
@@ -94,12 +94,12 @@ fn write_new(
     path: &Path,
     text: &str,
     prepare: impl FnOnce(&File) -> io::Result<()>,
-) -> io::Result<()> {
+) -> io::Result<File> {
     // Never into a file that is there: it may be somebody else's work, or a link to anything.
     let mut file = sys::make_private(OpenOptions::new().write(true).create_new(true)).open(path)?;
     prepare(&file)?;
     file.write_all(text.as_bytes())?;
-    file.sync_all()
+    Ok(file)
 }
 
 /// Over the old text and not after emptying the file, so that nothing is lost when the disk is full.
@@ -121,18 +121,29 @@ fn sync_folder(path: &Path) -> io::Result<()> {
 /// Writes a file of our own state, for this user alone and made with its folders if need be; on return it is on the
 /// disk. One process at a time may do that; our states have locks.
 pub fn save(path: &Path, text: &str) -> Result<()> {
-    let saved = make_parent(path).and_then(|()| {
-        let temporary = temporary_beside(path);
-        match fs::remove_file(&temporary) {
-            // What a crash left is in nobody's way.
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        write_new(&temporary, text, |_| Ok(()))?;
-        fs::rename(&temporary, path)?;
-        sync_folder(path)
-    });
+    let saved = write_own(path, text, File::sync_all).and_then(|()| sync_folder(path));
     saved.map_err(|source| failed("write", path, source))
+}
+
+/// The same, but nobody waits for the disk, which may be busy for seconds: for what may be forgotten in a power cut.
+pub(crate) fn remember(path: &Path, text: &str) -> Result<()> {
+    write_own(path, text, |_| Ok(())).map_err(|source| failed("write", path, source))
+}
+
+fn write_own(
+    path: &Path,
+    text: &str,
+    sync: impl FnOnce(&File) -> io::Result<()>,
+) -> io::Result<()> {
+    make_parent(path)?;
+    let temporary = temporary_beside(path);
+    match fs::remove_file(&temporary) {
+        // What a crash left is in nobody's way.
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    sync(&write_new(&temporary, text, |_| Ok(()))?)?;
+    fs::rename(&temporary, path)
 }
 
 /// Writes a new file of the user's, with the mode that new files have.

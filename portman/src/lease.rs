@@ -112,7 +112,8 @@ impl Book {
         if let Some(Broken { path, kept, .. }) = &self.broken {
             fs::rename(path, kept)?;
         }
-        fs::save(path, &text)?;
+        // Others wait for us with a limit, so we do not wait for a busy disk.
+        fs::remember(path, &text)?;
         Ok(self.broken)
     }
 }
