@@ -9,9 +9,9 @@ use portman::process::Process;
 use portman::safety::{Asker, Asking, Reason, Verdict};
 use portman::stop::{self, Freed, State};
 use tempfile::TempDir;
+use tests::sockets::connected;
 use tests::{
-    Ended, Running, Signal, Stage, connected, eventually, not_run, own_network, rounds,
-    without_kill,
+    Ended, Running, Signal, Stage, eventually, not_run, own_network, rounds, without_kill,
 };
 
 use crate::{PROGRAMS, stage};
@@ -381,7 +381,7 @@ fn an_ended_connection_is_nobody_and_the_port_is_held() {
     }
     let stage = stage();
     let server = TcpListener::bind("127.0.0.1:9000").unwrap();
-    let client = connected(ADDRESS, "127.0.0.1:9000");
+    let client = connected(ADDRESS.parse().unwrap(), "127.0.0.1:9000".parse().unwrap()).unwrap();
     let (accepted, _) = server.accept().unwrap();
     // The side that closes first keeps the ended connection.
     drop(client);

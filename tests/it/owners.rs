@@ -1,6 +1,6 @@
 //! Who has a port: servers, sockets that do not listen, connections, inherited sockets, other users' processes.
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
@@ -12,9 +12,8 @@ use portman::owner::{Occupant, Scope, Unit, holders, occupants};
 use portman::port::Port;
 use portman::process::{self, Process};
 use portman::stop::stop_all;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with};
 use serde_json::Value;
-use tests::{Running, eventually, own_network, without_bind, without_netlink};
+use tests::{Running, eventually, own_network, sockets, without_bind, without_netlink};
 
 use crate::{PROGRAMS, stage};
 
@@ -68,11 +67,8 @@ impl Drop for Keeper {
     }
 }
 
-fn bound(address: &str) -> OwnedFd {
-    let (family, kind) = (AddressFamily::INET, SocketType::STREAM);
-    let socket = socket_with(family, kind, SocketFlags::CLOEXEC, None).unwrap();
-    bind(&socket, &address.parse::<SocketAddr>().unwrap()).unwrap();
-    socket
+fn bound(address: &str) -> TcpListener {
+    sockets::bound(address.parse().unwrap(), sockets::Reuse::None).unwrap()
 }
 
 #[track_caller]

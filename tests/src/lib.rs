@@ -16,7 +16,7 @@ use std::path::Path;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-pub use network::{bound, connected, ephemeral_range, own_network, share};
+pub use network::{ephemeral_range, own_network};
 pub use process::{Ended, Running, Signal, become_user, ignore_term};
 pub use sandbox::{without_bind, without_kill, without_netlink};
 pub use stage::{Programs, Stage};

@@ -6,13 +6,10 @@ use std::env;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::mem::zeroed;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::UdpSocket;
 use std::ops::RangeInclusive;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
 use std::process::{Command, Stdio};
-
-use rustix::io::FdFlags;
-use rustix::net::{self, AddressFamily, SocketType};
 
 use crate::not_run;
 
@@ -52,27 +49,6 @@ pub fn ephemeral_range(ports: RangeInclusive<u16>) {
         .open("/proc/sys/net/ipv4/ip_local_port_range")
         .and_then(|mut file| file.write_all(range.as_bytes()))
         .expect("who made this network may say so");
-}
-
-/// A socket that is bound to `address` and does not listen.
-pub fn bound(address: &str) -> OwnedFd {
-    let address: SocketAddr = address.parse().expect("an address");
-    let socket = net::socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
-    net::bind(&socket, &address).expect("the address is free");
-    socket
-}
-
-/// A connection from one address to another.
-pub fn connected(from: &str, to: &str) -> OwnedFd {
-    let socket = bound(from);
-    let to: SocketAddr = to.parse().expect("an address");
-    net::connect(&socket, &to).expect("somebody listens there");
-    socket
-}
-
-/// Lets what this process starts from now on have `socket` open too.
-pub fn share(socket: &OwnedFd) {
-    rustix::io::fcntl_setfd(socket, FdFlags::empty()).expect("a flag of ours");
 }
 
 fn run_inside(test: &str, way: &[&str]) {

@@ -4,9 +4,10 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
 
+use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::net::sockopt::{
     set_ipv6_v6only, set_socket_linger, set_socket_reuseaddr, set_socket_reuseport,
 };
@@ -126,6 +127,19 @@ pub fn bound(address: SocketAddr, reuse: Reuse) -> io::Result<TcpListener> {
     set_socket_reuseport(&socket, matches!(reuse, Reuse::Port | Reuse::Both))?;
     bind(&socket, &address)?;
     Ok(socket.into())
+}
+
+/// A connection from one address to another.
+pub fn connected(from: SocketAddr, to: SocketAddr) -> io::Result<TcpStream> {
+    let socket = new(from.ip())?;
+    bind(&socket, &from)?;
+    connect(&socket, &to)?;
+    Ok(socket.into())
+}
+
+/// Lets what this process starts from now on have `socket` open too.
+pub fn share(socket: &impl AsFd) -> io::Result<()> {
+    Ok(fcntl_setfd(socket, FdFlags::empty())?)
 }
 
 fn new(address: IpAddr) -> io::Result<OwnedFd> {

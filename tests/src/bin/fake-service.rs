@@ -33,7 +33,8 @@ use std::time::Duration;
 use portman::safety::{Asker, Asking};
 use portman::stop::{self, Freed, State};
 
-use rustix::net::{self, AddressFamily, SocketType, bind, socket};
+use rustix::net;
+use tests::sockets::{Reuse, bound, connected, share};
 
 fn main() -> ExitCode {
     let mut words = env::args().skip(1);
@@ -51,17 +52,18 @@ fn main() -> ExitCode {
             "--listen-strictly" => keep(listen(&address(&next(), &next()), bind_strictly)),
             "--listen-shared" => {
                 let listener = listen(&next(), share_port);
-                tests::share(&listener);
+                share(&listener).expect("a flag of ours");
                 keep(listener);
             }
             "--bind" => {
                 let address = next();
-                keep(tests::bound(&address));
+                keep(bound(socket_address(&address), Reuse::None).expect("it is free").into());
                 println!("bound to {address}");
             }
             "--connect" => {
                 let (from, to) = (next(), next());
-                keep(tests::connected(&from, &to));
+                let connection = connected(socket_address(&from), socket_address(&to));
+                keep(connection.expect("somebody listens there").into());
                 println!("connected from {from}");
             }
             "--become" => {
@@ -136,12 +138,13 @@ fn share_port(address: &str) -> io::Result<TcpListener> {
 }
 
 fn bind_strictly(address: &str) -> io::Result<TcpListener> {
-    let address: SocketAddr = address.parse().expect("an address with a port");
-    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-    let socket = socket(family, SocketType::STREAM, None)?;
-    bind(&socket, &address)?;
+    let socket = bound(socket_address(address), Reuse::None)?;
     net::listen(&socket, 128)?;
-    Ok(socket.into())
+    Ok(socket)
+}
+
+fn socket_address(text: &str) -> SocketAddr {
+    text.parse().expect("an address with a port")
 }
 
 fn listen(address: &str, bind: impl Fn(&str) -> io::Result<TcpListener>) -> OwnedFd {
