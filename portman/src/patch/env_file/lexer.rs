@@ -110,12 +110,22 @@ fn content(text: &str, start: usize) -> Result<(Content<'_>, usize), Refusal> {
     let name = name_in(named);
     let behind = &named[name.len()..];
     let Some(value) = without_blanks(behind).strip_prefix('=').filter(|_| !name.is_empty()) else {
+        refuse_lines_behind_colon(text, start + line.len() - without_blanks(behind).len())?;
         return Ok((Content::Other(name), start));
     };
     let spaced = behind.starts_with(BLANKS) && value.starts_with(BLANKS);
     let (style, value) = value_at(text, start + line.len() - value.len())?;
     let inside = value.end;
     Ok((Content::Assignment(Assignment { exported, name, spaced, style, value }), inside))
+}
+
+/// Some loaders take `NAME: value` for an assignment: its next lines are the value there, and assignments elsewhere.
+fn refuse_lines_behind_colon(text: &str, colon: usize) -> Result<(), Refusal> {
+    if text[colon..].starts_with(':') && value_at(text, colon + 1)?.1.end > line_end(text, colon) {
+        let hint = "write it like NAME='value'";
+        return Err(syntax(colon, "a value of several lines behind a `:`", hint));
+    }
+    Ok(())
 }
 
 /// The value behind the `=` that ends at `start`.
@@ -271,6 +281,8 @@ mod tests {
             ("A='x\nB='y'\n", 2),
             ("A=1\rB=2\r", 3),
             ("A='C:\\dir\\'\n", 2),
+            ("B=1\nA: 'x\nB=2\n'\n", 5),
+            ("A: 'x\nB=2\n", 3),
         ] {
             let refusal = lines(text).unwrap_err();
             assert_eq!((refusal.code, refusal.offset), (Code::Syntax, offset), "{text}");
