@@ -53,7 +53,7 @@ fn edit(line: &str) -> Edit {
 #[test]
 fn golden_files_come_out_byte_for_byte_and_a_second_time_unchanged() {
     let cases = fixtures();
-    assert!(cases.len() >= 16, "the fixtures are there: {}", cases.len());
+    assert!(cases.len() >= 22, "the fixtures are there: {}", cases.len());
     for case in cases {
         let (before, after) = (file_of(&case, "before"), file_of(&case, "after"));
         let format = format_of(&case, &before);
@@ -91,6 +91,27 @@ fn the_patch_command_writes_only_the_value() {
     assert_eq!(stage.read("config.json"), "{\r\n\t\"server\": { \"port\": 8001 }, // ours\r\n}");
     let again = stage.run(&["patch", "config.json", "server.port=8001"]);
     assert_eq!(again.output, "config.json says so already");
+}
+
+#[test]
+fn the_patch_command_knows_env_files() {
+    let stage = stage();
+    let text = |port: &str| {
+        format!("# ours\nexport PORT=\"{port}\" # dev\nDB_PORT=8000\nAPI=${{BASE}}/api")
+    };
+    stage.file(".env.local", &text("8000"));
+    let written = stage.run(&["patch", ".env.local", "PORT=8001"]);
+    assert_eq!((written.code, written.output.as_str()), (0, ".env.local:2  PORT 8000 → 8001"));
+    assert_eq!(stage.read(".env.local"), text("8001"));
+
+    let refused = stage.run(&["patch", ".env.local", "API=http://localhost:8001"]);
+    assert_eq!(refused.code, 4, "{}", refused.output);
+    assert!(
+        refused.output.contains("error: .env.local:4:5 `API` is computed"),
+        "{}",
+        refused.output
+    );
+    assert_eq!(stage.read(".env.local"), text("8001"));
 }
 
 #[test]

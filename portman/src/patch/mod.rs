@@ -6,6 +6,7 @@
 
 pub mod key;
 
+mod env_file;
 mod json;
 mod npm_script;
 mod says;
@@ -27,6 +28,8 @@ pub use says::port_at;
 /// The formats this engine knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Format {
+    /// `.env` and its kin: lines of `KEY=value`.
+    Env,
     /// JSON, JSON with comments, JSON5.
     Json,
     /// TOML 1.
@@ -199,6 +202,8 @@ impl Format {
             "ts" | "mts" | "js" | "mjs" | "cts" | "cjs" if stem == "vite.config" => {
                 Some(Self::Vite)
             }
+            "env" => Some(Self::Env),
+            _ if file_name.starts_with(".env.") => Some(Self::Env),
             _ => None,
         }
     }
@@ -280,6 +285,7 @@ fn moves(edit: &Edit) -> bool {
 
 fn locate_in(text: &str, format: &Format, edits: &[Edit]) -> Result<Vec<Splice>, Refusal> {
     match format {
+        Format::Env => env_file::locate(text, &sets(edits)),
         Format::Json => json::locate(text, &sets(edits)),
         Format::Toml => toml::locate(text, &sets(edits)),
         Format::Vite => vite::locate(text, edits),
@@ -351,6 +357,7 @@ fn read_back(
         return Ok(());
     }
     match format {
+        Format::Env => env_file::read_back(before, after, &sets(edits)),
         Format::Json => json::read_back(before, after, &sets(edits)),
         Format::Toml => toml::read_back(before, after, &sets(edits)),
         Format::Vite => vite::read_back(before, after, edits, splices),
@@ -412,6 +419,26 @@ pub fn line_column(text: &str, offset: usize) -> (usize, usize) {
 mod tests {
     use super::{Code, Edit, Format, patch};
     use crate::port::Port;
+
+    #[test]
+    fn a_name_tells_the_format() {
+        for (name, format) in [
+            (".env", Some(Format::Env)),
+            (".env.local", Some(Format::Env)),
+            (".env.development.local", Some(Format::Env)),
+            ("backend.env", Some(Format::Env)),
+            (".env.json", Some(Format::Json)),
+            ("env", None),
+            (".envrc", None),
+            ("a.env.local", None),
+            ("config.jsonc", Some(Format::Json)),
+            ("package.json", Some(Format::Package)),
+            ("vite.config.mts", Some(Format::Vite)),
+            ("app.config.mts", None),
+        ] {
+            assert_eq!(Format::of(name), format, "{name}");
+        }
+    }
 
     fn script(script: &str, old: u16, new: u16) -> Edit {
         let port = |number| Port::new(number).unwrap();

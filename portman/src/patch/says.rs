@@ -3,7 +3,8 @@
 use super::key::KeyPath;
 use super::value::port_to_change;
 use super::{
-    BOM, Code, Edit, Format, PatchError, Refusal, json, locate, npm_script, placed, toml, vite,
+    BOM, Code, Edit, Format, PatchError, Refusal, env_file, json, locate, npm_script, placed, toml,
+    vite,
 };
 use crate::port::Port;
 
@@ -19,6 +20,7 @@ pub fn port_at(text: &str, format: &Format, key: &KeyPath) -> Result<Option<Port
 
 fn said(text: &str, format: &Format, key: &KeyPath) -> Result<Option<Port>, Refusal> {
     let value = match format {
+        Format::Env => env_file::says(text, key)?,
         Format::Json => json::says(text, key)?,
         Format::Toml => toml::says(text, key)?,
         Format::Vite => vite::says(text, key)?,
