@@ -96,7 +96,17 @@ impl Found<'_> {
     }
 }
 
-/// The last assignment of `key`, if its value stands in the file for certain.
+/// Some loaders take the first of two values, some the last.
+fn said_twice(assignment: &Assignment<'_>, key: &KeyPath) -> Refusal {
+    Refusal {
+        offset: assignment.value.start,
+        code: Code::Ambiguous,
+        message: format!("`{key}` stands above too, and loaders differ in which of the two counts"),
+        hint: "take one of the two lines out".to_owned(),
+    }
+}
+
+/// The assignment of `key`, if its value stands in the file for certain.
 fn find<'l>(
     lines: &'l [Line<'l>],
     text: &str,
@@ -113,6 +123,9 @@ fn find<'l>(
                 }
             }
             Content::Assignment(assignment) if assignment.name == name => {
+                if found.is_some() {
+                    return Err(said_twice(assignment, key));
+                }
                 found = Some(Found { line: place, assignment });
             }
             Content::Nothing | Content::Assignment(_) => {}
@@ -333,8 +346,8 @@ mod tests {
             ("PORT='${A} `b`'\n", "8001", "PORT='8001'\n"),
             ("PORT=\"\\$A\"\n", "8001", "PORT=\"8001\"\n"),
             ("PORT=cost$\n", "8001", "PORT=8001\n"),
-            ("PORT=1\nPORT=2\nA=PORT\n", "8001", "PORT=1\nPORT=8001\nA=PORT\n"),
-            ("PORT=${A}\nPORT=2\n", "8001", "PORT=${A}\nPORT=8001\n"),
+            ("A=1\nPORT=2\nA=PORT\n", "8001", "A=1\nPORT=8001\nA=PORT\n"),
+            ("A=${A}\nPORT=2\n", "8001", "A=${A}\nPORT=8001\n"),
             ("A='\nPORT=1\n'\nPORT=2", "8001", "A='\nPORT=1\n'\nPORT=8001"),
             ("DB_PORT=1\n#PORT=2\nPORT=3", "8001", "DB_PORT=1\n#PORT=2\nPORT=8001"),
             ("A: 1\nB\nC={{ c }}\nPORT=3", "8001", "A: 1\nB\nC={{ c }}\nPORT=8001"),
@@ -378,6 +391,7 @@ mod tests {
             ("{% if x %}\nPORT=1\n{% endif %}", "PORT", "2", Code::Computed, (1, 1)),
             ("A=1\n PORT: 8000\n", "PORT", "1", Code::Syntax, (2, 2)),
             ("PORT=1\nexport PORT\n", "PORT", "2", Code::Syntax, (2, 1)),
+            ("PORT=1\nA=1\nexport PORT='1'\n", "PORT", "2", Code::Ambiguous, (3, 14)),
             ("A=1\nB='x\nPORT=1\n", "PORT", "2", Code::Syntax, (2, 3)),
             ("é=1\rPORT=1", "PORT", "2", Code::Syntax, (1, 4)),
             ("PORT=80'80'", "PORT", "1", Code::NotAValue, (1, 6)),
@@ -402,7 +416,7 @@ mod tests {
     fn a_port_is_read_where_it_stands() {
         let key = KeyPath::of(["PORT"]);
         for (text, port) in [
-            ("PORT=1\nPORT='8000' # c\n", Some(8000)),
+            ("A=1\nPORT='8000' # c\n", Some(8000)),
             ("PORT=http://localhost:8000/", Some(8000)),
             ("PORT=", None),
             ("DB_PORT=1", None),
@@ -447,7 +461,7 @@ mod tests {
 
     #[test]
     fn one_more_changed_byte_is_noticed() {
-        let before = "# c\nexport A = 'x' # d\nPORT=1 # e\nB: 2\n\nC=\"y\nz\"\nPORT=\"2\"\n";
+        let before = "# c\nexport A = 'x' # d\nD=1 # e\nB: 2\n\nC=\"y\nz\"\nPORT=\"2\"\n";
         let (port, new) = (KeyPath::of(["PORT"]), KeyPath::of(["NEW"]));
         let sets = [(&port, "9"), (&new, "7")];
         let after = before.replace("\"2\"", "\"9\"") + "NEW=7\n";
