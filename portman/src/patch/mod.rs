@@ -11,6 +11,7 @@ mod npm_script;
 mod says;
 mod toml;
 mod value;
+mod yaml;
 
 mod vite;
 
@@ -31,6 +32,8 @@ pub enum Format {
     Json,
     /// TOML 1.
     Toml,
+    /// YAML, one document a file.
+    Yaml,
     /// `vite.config.{ts,mts,js,mjs,cts,cjs}`.
     Vite,
     /// A `package.json`: JSON whose `scripts` hold command lines.
@@ -121,13 +124,15 @@ pub enum Code {
     NoParent,
     /// The value is computed when the file runs, so no bytes of the file *are* the value.
     Computed,
+    /// The value stands at several places of the file at once, by an anchor and its aliases.
+    Shared,
     /// The config that the file exports could not be followed to one object.
     NotFollowed,
     /// The key is not one this format can set.
     UnknownKey,
     /// Two of the asked changes want the same bytes.
     Overlap,
-    /// Several commands of a script may be the one that is meant.
+    /// Several commands of a script, or documents of a file, may be the one that is meant.
     Ambiguous,
     /// After the splice more differed than was asked for. A bug here; nothing was written.
     ReadBack,
@@ -196,6 +201,7 @@ impl Format {
             _ if file_name == "package.json" => Some(Self::Package),
             "json" | "jsonc" | "json5" => Some(Self::Json),
             "toml" => Some(Self::Toml),
+            "yaml" | "yml" => Some(Self::Yaml),
             "ts" | "mts" | "js" | "mjs" | "cts" | "cjs" if stem == "vite.config" => {
                 Some(Self::Vite)
             }
@@ -282,6 +288,7 @@ fn locate_in(text: &str, format: &Format, edits: &[Edit]) -> Result<Vec<Splice>,
     match format {
         Format::Json => json::locate(text, &sets(edits)),
         Format::Toml => toml::locate(text, &sets(edits)),
+        Format::Yaml => yaml::locate(text, &sets(edits)),
         Format::Vite => vite::locate(text, edits),
         Format::Package => package(text, edits),
     }
@@ -353,6 +360,7 @@ fn read_back(
     match format {
         Format::Json => json::read_back(before, after, &sets(edits)),
         Format::Toml => toml::read_back(before, after, &sets(edits)),
+        Format::Yaml => yaml::read_back(before, after, &sets(edits)),
         Format::Vite => vite::read_back(before, after, edits, splices),
         Format::Package => {
             let lines = read_back_scripts(before, after, edits)?;
