@@ -125,6 +125,7 @@ impl File<'_> {
             Place::Mapping(node) => match &node.what {
                 What::Mapping(standing, StructureStyle::Block) => self.in_block(standing, members),
                 What::Mapping(standing, StructureStyle::Flow) => {
+                    self.refuse_without_braces(node)?;
                     Ok(self.in_braces(node, standing, members))
                 }
                 _ => Ok(Vec::new()),
@@ -183,6 +184,20 @@ impl File<'_> {
             }
         };
         pieces.into_iter().map(splice).collect()
+    }
+
+    /// `[a: 1]` holds a mapping of one member, which can have no other.
+    fn refuse_without_braces(&self, node: &Node) -> Result<(), Refusal> {
+        let raw = self.text.get(node.range.clone()).unwrap_or_default();
+        if raw.len() > 1 && raw.starts_with('{') && raw.ends_with('}') {
+            return Ok(());
+        }
+        Err(Refusal {
+            offset: node.range.start,
+            code: Code::NoParent,
+            message: "the mapping here has no braces that could hold another key".to_owned(),
+            hint: "write it in braces first".to_owned(),
+        })
     }
 
     fn in_braces(&self, node: &Node, standing: &[Standing], members: &[Member<'_>]) -> Vec<Splice> {

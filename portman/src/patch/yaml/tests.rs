@@ -151,8 +151,13 @@ fn begins_an_empty_file() {
 
 #[test]
 fn a_kept_blank_line_of_a_text_stays_its_own() {
-    let after = patched("a: |+\n  x\n\n", &[("port", "1")]);
-    assert_eq!(after.as_deref(), Ok("a: |+\n  x\n\nport: 1\n"));
+    for (before, after) in [
+        ("a: |+\n  x\n\n", "a: |+\n  x\n\nport: 1\n"),
+        ("a: >+\n\n\n", "a: >+\n\n\nport: 1\n"),
+        ("a: |\n  x", "a: |\n  x\nport: 1"),
+    ] {
+        assert_eq!(patched(before, &[("port", "1")]).as_deref(), Ok(after), "{before}");
+    }
 }
 
 #[test]
@@ -200,6 +205,9 @@ fn refuses_with_the_place() {
         ("a: {}\n", "a[0]", Code::NoParent, (1, 4)),
         ("b: 1\n", "a[0].port", Code::NoParent, (1, 1)),
         ("- 1\n", "a", Code::NoParent, (1, 1)),
+        ("s: [a: 1]\n", "s[0].b", Code::NoParent, (1, 5)),
+        ("? a\n: 1\n", "b", Code::NoParent, (1, 3)),
+        ("a: &x\n", "a", Code::NotAValue, (1, 6)),
         ("# c\n...\n", "a", Code::NoParent, (2, 1)),
         // Anchors, aliases, merges.
         ("a: &x 1\nb: *x\nc: *x\n", "a", Code::Shared, (1, 7)),
