@@ -158,7 +158,7 @@ fn the_layer_check_sees_an_import() {
 /// Formats are siblings: what two of them need is not in one of them.
 #[test]
 fn formats_do_not_know_each_other() {
-    let formats = ["env_file", "json", "toml", "vite", "npm_script"];
+    let formats = ["env_file", "json", "toml", "yaml", "vite", "npm_script"];
     for source in sources("portman/src/patch") {
         let module = module(&source.name);
         let own = formats.iter().find(|format| module.starts_with(&format!("patch::{format}")));

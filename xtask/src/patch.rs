@@ -65,7 +65,7 @@ fn format(file: &Path) -> Result<Format, Failure> {
         Failure::new(
             Kind::Usage,
             format!("`{}` is of no format that can be patched", file.display()),
-            "known are .env, .json, .jsonc, .json5, .toml, package.json and vite.config.*",
+            "known are .env, .json, .jsonc, .json5, .toml, .yaml, .yml, package.json and vite.config.*",
         )
     })
 }

@@ -201,7 +201,9 @@ fn given(patch: &Patch, launch: &Launch, ports: &[Option<Port>]) -> Vec<Edit> {
 fn own_edit(service: &Service, patch: &Patch, old: Port, new: Port) -> Edit {
     match patch.format {
         Format::Package => Edit::Script { script: service.script.clone(), old, new },
-        Format::Env | Format::Json | Format::Toml | Format::Vite => Edit::Own { old, new },
+        Format::Env | Format::Json | Format::Toml | Format::Yaml | Format::Vite => {
+            Edit::Own { old, new }
+        }
     }
 }
 

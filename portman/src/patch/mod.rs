@@ -12,6 +12,7 @@ mod npm_script;
 mod says;
 mod toml;
 mod value;
+mod yaml;
 
 mod vite;
 
@@ -34,6 +35,8 @@ pub enum Format {
     Json,
     /// TOML 1.
     Toml,
+    /// YAML, one document a file.
+    Yaml,
     /// `vite.config.{ts,mts,js,mjs,cts,cjs}`.
     Vite,
     /// A `package.json`: JSON whose `scripts` hold command lines.
@@ -124,13 +127,15 @@ pub enum Code {
     NoParent,
     /// The value is computed when the file runs, so no bytes of the file *are* the value.
     Computed,
+    /// The value stands at several places of the file at once, by an anchor and its aliases.
+    Shared,
     /// The config that the file exports could not be followed to one object.
     NotFollowed,
     /// The key is not one this format can set.
     UnknownKey,
     /// Two of the asked changes want the same bytes.
     Overlap,
-    /// Several commands of a script may be the one that is meant.
+    /// Several commands of a script, or documents of a file, may be the one that is meant.
     Ambiguous,
     /// After the splice more differed than was asked for. A bug here; nothing was written.
     ReadBack,
@@ -199,6 +204,7 @@ impl Format {
             _ if file_name == "package.json" => Some(Self::Package),
             "json" | "jsonc" | "json5" => Some(Self::Json),
             "toml" => Some(Self::Toml),
+            "yaml" | "yml" => Some(Self::Yaml),
             "ts" | "mts" | "js" | "mjs" | "cts" | "cjs" if stem == "vite.config" => {
                 Some(Self::Vite)
             }
@@ -288,6 +294,7 @@ fn locate_in(text: &str, format: &Format, edits: &[Edit]) -> Result<Vec<Splice>,
         Format::Env => env_file::locate(text, &sets(edits)),
         Format::Json => json::locate(text, &sets(edits)),
         Format::Toml => toml::locate(text, &sets(edits)),
+        Format::Yaml => yaml::locate(text, &sets(edits)),
         Format::Vite => vite::locate(text, edits),
         Format::Package => package(text, edits),
     }
@@ -360,6 +367,7 @@ fn read_back(
         Format::Env => env_file::read_back(before, after, &sets(edits)),
         Format::Json => json::read_back(before, after, &sets(edits)),
         Format::Toml => toml::read_back(before, after, &sets(edits)),
+        Format::Yaml => yaml::read_back(before, after, &sets(edits)),
         Format::Vite => vite::read_back(before, after, edits, splices),
         Format::Package => {
             let lines = read_back_scripts(before, after, edits)?;

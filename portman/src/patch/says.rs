@@ -4,7 +4,7 @@ use super::key::KeyPath;
 use super::value::port_to_change;
 use super::{
     BOM, Code, Edit, Format, PatchError, Refusal, env_file, json, locate, npm_script, placed, toml,
-    vite,
+    vite, yaml,
 };
 use crate::port::Port;
 
@@ -23,6 +23,7 @@ fn said(text: &str, format: &Format, key: &KeyPath) -> Result<Option<Port>, Refu
         Format::Env => env_file::says(text, key)?,
         Format::Json => json::says(text, key)?,
         Format::Toml => toml::says(text, key)?,
+        Format::Yaml => yaml::says(text, key)?,
         Format::Vite => vite::says(text, key)?,
         Format::Package => {
             let script = json::string_at(text, key)?;
@@ -88,6 +89,10 @@ mod tests {
             (Format::Toml, "[server]\nport = 8_000\n".to_owned(), Some(8000)),
             (Format::Toml, "server.port = \"0.0.0.0:8000\"\n".to_owned(), Some(8000)),
             (Format::Toml, "port = 8000\n".to_owned(), None),
+            (Format::Yaml, "server:\n  port: 8000 # here\n".to_owned(), Some(8000)),
+            (Format::Yaml, "server: { port: ':8000' }\n".to_owned(), Some(8000)),
+            (Format::Yaml, "server:\n  port:\n".to_owned(), None),
+            (Format::Yaml, "server:\n".to_owned(), None),
             (Format::Vite, "export default { server: { port: 3000 } }\n".to_owned(), Some(3000)),
             (
                 Format::Vite,
@@ -122,6 +127,9 @@ mod tests {
             (Format::Json, "\u{feff}{ server: { port: 70000 } }", Code::NotAValue, (1, 19)),
             (Format::Toml, "[server]\nport = [8000]\n", Code::NotAValue, (2, 8)),
             (Format::Toml, "[server]\nport = 70000\n", Code::NotAValue, (2, 8)),
+            (Format::Yaml, "server:\n  port: 70000\n", Code::NotAValue, (2, 9)),
+            (Format::Yaml, "server:\n  port: [8000]\n", Code::NotAValue, (2, 9)),
+            (Format::Yaml, "a: &a 1\nserver:\n  port: *a\n", Code::Shared, (3, 9)),
             (Format::Vite, "export default { server: { port: 'x' } }", Code::NotAValue, (1, 34)),
             (
                 Format::Vite,

@@ -359,7 +359,7 @@ fn patch(entry: &Value<'_>, dir: &Path) -> Result<Patch, Failure> {
         let message = format!("`{name}` is of no format that can be patched");
         return Err(file.error(
             message,
-            "known are .env, .json, .jsonc, .json5, .toml, package.json and vite.config.*",
+            "known are .env, .json, .jsonc, .json5, .toml, .yaml, .yml, package.json and vite.config.*",
         ));
     };
     // One file may be named in two ways; its patches have to meet.
