@@ -290,7 +290,7 @@ pub struct Init {
 /// Flags of `patch`.
 #[derive(Debug, Args)]
 pub struct Patch {
-    /// The file: .json, .jsonc, .json5, .toml, .yaml, .yml, package.json or vite.config.*
+    /// The file: .env, .json, .jsonc, .json5, .toml, .yaml, .yml, package.json or vite.config.*
     pub file: PathBuf,
     /// What to set: server.port=8001
     #[arg(required = true, value_name = "KEY=VALUE")]
