@@ -31,20 +31,14 @@ pub(super) fn read_back(
     after: &str,
     sets: &[(&KeyPath, &str)],
 ) -> Result<(), Refusal> {
-    let refused = |message: &str| Refusal {
-        offset: 0,
-        code: Code::ReadBack,
-        message: message.to_owned(),
-        hint: "report this as a bug of portman, with the file; nothing was written".to_owned(),
-    };
     let were = lexer::lines(before)?;
-    let are =
-        lexer::lines(after).map_err(|_| refused("the patched text could not be read back"))?;
+    let are = lexer::lines(after)
+        .map_err(|_| Refusal::of_read_back("the patched text could not be read back"))?;
     let (mut expected, mut actual) = (frames(&were, before), frames(&are, after));
     let mut added = 0;
     for (key, asked) in value::distinct(sets)? {
         let Ok(Some(is)) = find(&are, after, key) else {
-            return Err(refused("an asked key could not be read back"));
+            return Err(Refusal::of_read_back("an asked key could not be read back"));
         };
         let value = if let Some(was) = find(&were, before, key)? {
             // The quotes may be others now; the values are compared without them.
@@ -55,13 +49,13 @@ pub(super) fn read_back(
             asked.into()
         };
         if is.value(after) != value {
-            return Err(refused("the patched text does not say what was asked for"));
+            return Err(Refusal::of_read_back("the patched text does not say what was asked for"));
         }
     }
     if actual.len() == expected.len() + added && actual.starts_with(&expected) {
         return Ok(());
     }
-    Err(refused("the patched text differs in more than was asked for"))
+    Err(Refusal::of_read_back("the patched text differs in more than was asked for"))
 }
 
 /// The value at `key`, as text; none when nothing stands there.

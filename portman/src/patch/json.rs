@@ -50,23 +50,21 @@ pub(super) fn read_back(
     after: &str,
     sets: &[(&KeyPath, &str)],
 ) -> Result<(), Refusal> {
-    let refused = |code, message: &str, hint: &str| {
-        Err(Refusal { offset: 0, code, message: message.to_owned(), hint: hint.to_owned() })
-    };
-    let report = "report this as a bug of portman, with the file; nothing was written";
-    let Some((mut expected, reader)) = Tree::read(before) else {
-        return refused(Code::Syntax, "the file is neither JSON nor JSON5", FIX_THE_FILE);
-    };
-    let Some(actual) = reader(after) else {
-        return refused(Code::ReadBack, "the patched text could not be read back", report);
-    };
+    let (mut expected, reader) = Tree::read(before).ok_or_else(|| Refusal {
+        offset: 0,
+        code: Code::Syntax,
+        message: "the file is neither JSON nor JSON5".to_owned(),
+        hint: FIX_THE_FILE.to_owned(),
+    })?;
+    let unread = || Refusal::of_read_back("the patched text could not be read back");
+    let actual = reader(after).ok_or_else(unread)?;
     for (key, asked) in value::distinct(sets)? {
         expected.set(key.steps(), asked);
     }
     if expected == actual {
         return Ok(());
     }
-    refused(Code::ReadBack, "the patched text differs in more than was asked for", report)
+    Err(Refusal::of_read_back("the patched text differs in more than was asked for"))
 }
 
 /// The string at `key`; none when there is nothing, or something else.

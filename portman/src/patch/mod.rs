@@ -115,6 +115,18 @@ pub(crate) struct Refusal {
     pub(crate) hint: String,
 }
 
+impl Refusal {
+    /// After a splice the text does not say what it should: a bug here.
+    pub(crate) fn of_read_back(message: &str) -> Self {
+        Self {
+            offset: 0,
+            code: Code::ReadBack,
+            message: message.to_owned(),
+            hint: "report this as a bug of portman, with the file; nothing was written".to_owned(),
+        }
+    }
+}
+
 /// The kinds of refusal. Their words are stable: scripts and documentation may rely on them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]

@@ -36,22 +36,16 @@ pub(super) fn read_back(
     after: &str,
     sets: &[(&KeyPath, &str)],
 ) -> Result<(), Refusal> {
-    let refused = |message: &str| Refusal {
-        offset: 0,
-        code: Code::ReadBack,
-        message: message.to_owned(),
-        hint: "report this as a bug of portman, with the file; nothing was written".to_owned(),
-    };
     let mut expected = Tree::of_table(parse(before)?.as_table());
-    let actual =
-        Document::parse(after).map_err(|_| refused("the patched text could not be read back"))?;
+    let actual = Document::parse(after)
+        .map_err(|_| Refusal::of_read_back("the patched text could not be read back"))?;
     for (key, asked) in value::distinct(sets)? {
         expected.set(key.steps(), asked);
     }
     if expected == Tree::of_table(actual.as_table()) {
         return Ok(());
     }
-    Err(refused("the patched text differs in more than was asked for"))
+    Err(Refusal::of_read_back("the patched text differs in more than was asked for"))
 }
 
 /// The value at `key` if it is a string or a whole number, as text; none when nothing stands there.

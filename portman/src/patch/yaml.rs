@@ -43,23 +43,17 @@ pub(super) fn read_back(
     after: &str,
     sets: &[(&KeyPath, &str)],
 ) -> Result<(), Refusal> {
-    let refused = |message: &str| Refusal {
-        offset: 0,
-        code: Code::ReadBack,
-        message: message.to_owned(),
-        hint: "report this as a bug of portman, with the file; nothing was written".to_owned(),
-    };
     let tree = |content: &Content| content.root.as_ref().map_or_else(Tree::empty, Tree::of);
     let mut expected = tree(&read::read(before)?);
-    let actual =
-        read::read(after).map_err(|_| refused("the patched text could not be read back"))?;
+    let actual = read::read(after)
+        .map_err(|_| Refusal::of_read_back("the patched text could not be read back"))?;
     for (key, asked) in value::distinct(sets)? {
         expected.set(key.steps(), asked);
     }
     if expected == tree(&actual) {
         return Ok(());
     }
-    Err(refused("the patched text differs in more than was asked for"))
+    Err(Refusal::of_read_back("the patched text differs in more than was asked for"))
 }
 
 /// The plain value at `key`, as text; none when nothing stands there.
