@@ -248,6 +248,9 @@ fn a_service_that_has_written_over_its_environment_is_known_by_its_launcher() {
     let command = "[\"env\", \"-i\", \"FAKE\", \"--listen\", \"127.0.0.1:8000\"]";
     let (stage, dev) = running(&format!("[services.web]\ncommand = {command}\nport = 8000\n"));
     assert_live(&stage, &dev);
+    // Nobody would find it once its launcher is killed.
+    dev.signal(Signal::INT);
+    assert_eq!(dev.wait().code, 0);
 }
 
 #[test]
