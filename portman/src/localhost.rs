@@ -74,27 +74,14 @@ mod tests {
     use super::split;
     use crate::check::Activity;
     use crate::owner::{Occupant, Owner};
-    use crate::process::Process;
 
     fn occupant(address: &str, activity: Activity, user: &str, pids: &[u32]) -> Occupant {
-        let owner = |&pid: &u32| Owner {
-            process: Process { pid, started: 1 },
-            name: "node".to_owned(),
-            cmdline: String::new(),
-            user: None,
-            uid: None,
-            started: 0,
-            program: None,
-            dir: None,
-            unit: None,
-            by_cargo: false,
-        };
         Occupant {
             address: address.parse().unwrap(),
             activity,
             user: user.to_owned(),
             unit: None,
-            owners: pids.iter().map(owner).collect(),
+            owners: pids.iter().map(|&pid| Owner::sample(pid)).collect(),
         }
     }
 

@@ -98,8 +98,7 @@ pub fn occupants(sockets: &[Socket], scope: Scope, hints: &[u32]) -> Result<Vec<
         return Ok(Vec::new());
     }
     let holders = holders(sockets, scope, hints)?;
-    let users =
-        Users::new_with_refreshed_list().map_err(|error| unlisted(io::Error::other(error)))?;
+    let users = users()?;
     let owners = describe(holders.values().flatten().copied(), &users)?;
     let mut groups = HashMap::new();
     let occupant = |socket: &Socket| {
@@ -124,12 +123,29 @@ pub fn holders(sockets: &[Socket], scope: Scope, hints: &[u32]) -> Result<HashMa
     sys::holders(sockets, scope, hints).map_err(unlisted)
 }
 
+#[cfg(test)]
+impl Owner {
+    /// A `node` of which no more is known, for tests.
+    pub(crate) fn sample(pid: u32) -> Self {
+        Self {
+            process: Process { pid, started: 1 },
+            name: "node".to_owned(),
+            cmdline: "node server.js".to_owned(),
+            user: None,
+            uid: None,
+            started: 0,
+            program: None,
+            dir: None,
+            unit: None,
+            by_cargo: false,
+        }
+    }
+}
+
 /// One process by its pid; none when there is none.
 #[cfg(test)]
 pub(crate) fn find(pid: u32) -> Result<Option<Owner>> {
-    let users =
-        Users::new_with_refreshed_list().map_err(|error| unlisted(io::Error::other(error)))?;
-    Ok(describe(std::iter::once(pid), &users)?.remove(&pid))
+    Ok(describe(std::iter::once(pid), &users()?)?.remove(&pid))
 }
 
 /// The name of a user, or the number of one without a name.
@@ -137,9 +153,7 @@ pub(crate) fn find(pid: u32) -> Result<Option<Owner>> {
 /// # Errors
 /// When the system does not list its users.
 pub(crate) fn name_of(uid: u32) -> Result<String> {
-    let users =
-        Users::new_with_refreshed_list().map_err(|error| unlisted(io::Error::other(error)))?;
-    Ok(user_name(&users, uid))
+    Ok(user_name(&users()?, uid))
 }
 
 /// What supervises a process; none for what was started by hand, and where the system does not say.
@@ -151,6 +165,10 @@ pub fn unit_of(pid: u32) -> Option<Unit> {
 fn unit_of_group(group: Option<u64>, known: &mut HashMap<u64, Option<Unit>>) -> Option<Unit> {
     let group = group?;
     known.entry(group).or_insert_with(|| sys::unit_of_group(group)).clone()
+}
+
+fn users() -> Result<Users> {
+    Users::new_with_refreshed_list().map_err(|error| unlisted(io::Error::other(error)))
 }
 
 fn unlisted(source: io::Error) -> Error {

@@ -165,17 +165,8 @@ impl OwnerReport {
     }
 }
 
-/// What is seen on one port now, and whether `asker` may stop who is there. It is not taken even for a moment.
-///
-/// # Errors
-/// When the system does not list its processes.
-pub fn look(port: Port, scope: Scope, asker: &Asker, asking: Asking<'_>) -> Result<Standing> {
-    let status = check::look(port);
-    let occupants = occupants(sockets(&status), scope, &[])?;
-    standing(port, &status, &occupants, asker, asking)
-}
-
-/// [`look`] at each of `ports`, in the same order, with one search for all of them.
+/// What is seen on each of `ports` now, in the same order, and whether `asker` may stop who is there. None is taken even
+/// for a moment, and one search serves all of them.
 ///
 /// # Errors
 /// When the system does not list its processes.
@@ -306,28 +297,15 @@ fn verb(activity: Activity) -> &'static str {
 mod tests {
     use super::occupied_reason;
     use crate::owner::{Occupant, Owner};
-    use crate::process::Process;
     use crate::sys::Activity;
 
     fn occupant(address: &str, activity: Activity, pids: &[u32]) -> Occupant {
-        let owner = |&pid: &u32| Owner {
-            process: Process { pid, started: 1 },
-            name: "node".to_owned(),
-            cmdline: "node server.js".to_owned(),
-            user: None,
-            uid: None,
-            started: 0,
-            program: None,
-            dir: None,
-            unit: None,
-            by_cargo: false,
-        };
         Occupant {
             address: address.parse().unwrap(),
             activity,
             user: "ann".to_owned(),
             unit: None,
-            owners: pids.iter().map(owner).collect(),
+            owners: pids.iter().map(|&pid| Owner::sample(pid)).collect(),
         }
     }
 

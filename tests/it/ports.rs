@@ -6,7 +6,7 @@ use crate::stage;
 use portman::check::{Hold, Status, check};
 use portman::owner::{Occupant, Scope, occupants};
 use portman::port::Port;
-use portman::report::{Standing, Word};
+use portman::report::{Standing, Word, look_all};
 use portman::safety::{Asker, Asking};
 use tests::own_network;
 
@@ -19,7 +19,7 @@ fn port() -> Port {
 fn look(port: Port) -> Standing {
     let asker = Asker::new(Vec::new()).unwrap();
     let asking = Asking::ByNumber { force: false };
-    portman::report::look(port, Scope::Group, &asker, asking).unwrap()
+    look_all(&[port], Scope::Group, &asker, asking).unwrap().remove(0)
 }
 
 fn is_ours(occupant: &Occupant) -> bool {

@@ -34,7 +34,7 @@ pub fn dev(flags: &flags::Dev, ui: &mut Ui) -> anyhow::Result<Outcome> {
 
     let session = Session::begin(&state, &stack.root)?;
     let how = flags.on_conflict.unwrap_or(stack.on_conflict);
-    let stack = settle(stack, how, Consent::None, &session::asker(&state)?, ui)?;
+    let stack = settle(stack, how, Consent::None, &state, ui)?;
     let inbox = supervise::open_inbox()?;
     let memory = Book::read(&state)?.memory(&stack.root);
     let holds = Holds::reserve(&stack, &memory, ui)?;
@@ -91,8 +91,7 @@ pub fn dry_run(flags: &flags::Dev, ui: &mut Ui) -> anyhow::Result<()> {
     let stack = stack::load(&flags.place, ui)?;
     let how = flags.on_conflict.unwrap_or(stack.on_conflict);
     let memory = memory::read(&state, &stack.root, ui)?;
-    let asker = session::asker(&state)?;
-    let (stack, ports) = foresee(stack, how, Consent::None, &memory, &asker, ui)?;
+    let (stack, ports) = foresee(stack, how, Consent::None, &memory, &state, ui)?;
     let plan = plan(&stack, &ports, &surroundings(Marks::default(), BTreeSet::new(), ui));
     let changes = restore::prepare(&plan.patches)?;
     ui.print(&described(&plan, &changes, &stack.root));

@@ -83,7 +83,16 @@ impl Home {
     fn of(state: &Path, checkout: &Path) -> Self {
         let name = checkout.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let path = checkout.as_os_str().as_encoded_bytes();
-        Self(state.join("checkouts").join(format!("{name}-{:016x}", fnv1a(path))))
+        Self(Self::folder(state).join(format!("{name}-{:016x}", fnv1a(path))))
+    }
+
+    /// Those of all checkouts that have records.
+    fn all(state: &Path) -> anyhow::Result<impl Iterator<Item = Self>> {
+        Ok(fs::entries(&Self::folder(state))?.into_iter().map(Self))
+    }
+
+    fn folder(state: &Path) -> PathBuf {
+        state.join("checkouts")
     }
 
     fn lock(&self) -> PathBuf {
@@ -281,7 +290,7 @@ pub fn refuse_while_running(state: &Path, checkout: &Path) -> anyhow::Result<()>
 /// When our records cannot be read.
 pub fn patched_by(state: &Path, file: &Path) -> anyhow::Result<Option<Record>> {
     let Ok(file) = fs::canonical(file) else { return Ok(None) };
-    for home in fs::entries(&state.join("checkouts"))?.into_iter().map(Home) {
+    for home in Home::all(state)? {
         let is_patched = restore::patched(&home.journal())?.contains(&file);
         if is_patched && Lock::try_take(&home.lock())?.is_none() {
             return read_record(&home);
@@ -296,7 +305,7 @@ pub fn patched_by(state: &Path, file: &Path) -> anyhow::Result<Option<Record>> {
 /// When the record of one cannot be read.
 pub fn live(state: &Path) -> anyhow::Result<Vec<Live>> {
     let mut live = Vec::new();
-    for home in fs::entries(&state.join("checkouts"))?.into_iter().map(Home) {
+    for home in Home::all(state)? {
         // Without a record it has started nothing yet. Who has the lock is read after it was found taken.
         if !home.record().exists() || Lock::try_take(&home.lock())?.is_some() {
             continue;
@@ -379,12 +388,11 @@ pub struct Attempt {
 /// When our records cannot be listed.
 pub fn recover(state: &Path, ours: Option<&Path>) -> anyhow::Result<Vec<Attempt>> {
     let ours = ours.map(|checkout| Home::of(state, checkout));
-    let attempt = |folder| {
-        let home = Home(folder);
+    let attempt = |home: Home| {
         let result = recover_one(&home).transpose()?;
         Some(Attempt { is_ours: ours.as_ref() == Some(&home), result })
     };
-    Ok(fs::entries(&state.join("checkouts"))?.into_iter().filter_map(attempt).collect())
+    Ok(Home::all(state)?.filter_map(attempt).collect())
 }
 
 fn recover_one(home: &Home) -> anyhow::Result<Option<Recovered>> {

@@ -1,6 +1,7 @@
 //! Settles what is to be done about ports that are taken, before any is reserved: another port, the process that has it
 //! stopped, or the service left out.
 
+use std::path::Path;
 use std::time::Duration;
 
 use portman::allocate;
@@ -15,6 +16,7 @@ use crate::failure::{Failure, Kind};
 use crate::flags::OnConflict;
 use crate::holds::tell_doubt;
 use crate::notice::Notice;
+use crate::session;
 use crate::ui::Ui;
 
 /// How long a process has to end before it is killed.
@@ -39,13 +41,14 @@ pub fn settle(
     stack: Stack,
     how: OnConflict,
     consent: Consent,
-    asker: &Asker,
+    state: &Path,
     ui: &mut Ui,
 ) -> anyhow::Result<Stack> {
     if how == OnConflict::Alternative {
         // What is reserved then says where it moved.
         return Ok(stack);
     }
+    let asker = &session::asker(state)?;
     let unasked = Asking::Unasked { checkout: &stack.root };
     let mut skipped = Vec::new();
     for conflict in conflict::conflicts(&stack.requests())? {
@@ -76,13 +79,14 @@ pub fn foresee(
     how: OnConflict,
     consent: Consent,
     memory: &Memory,
-    asker: &Asker,
+    state: &Path,
     ui: &mut Ui,
 ) -> anyhow::Result<(Stack, Vec<Option<Port>>)> {
     let requests = stack.requests();
     requests.iter().try_for_each(|request| tell_doubt(request, ui))?;
     let conflicts = conflict::conflicts(&requests)?;
     let root = stack.root.clone();
+    let asker = &session::asker(state)?;
     let asking = match consent {
         Consent::Given => BY_NUMBER,
         Consent::None | Consent::Ask => Asking::Unasked { checkout: &root },

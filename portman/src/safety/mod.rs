@@ -448,15 +448,11 @@ mod tests {
     fn server() -> Owner {
         Owner {
             process: process(7),
-            name: "node".to_owned(),
-            cmdline: "node server.js".to_owned(),
             user: Some("ann".to_owned()),
             uid: Some(1000),
-            started: 0,
             program: Some("/usr/bin/node".into()),
             dir: Some("/home/ann/app".into()),
-            unit: None,
-            by_cargo: false,
+            ..Owner::sample(7)
         }
     }
 

@@ -278,21 +278,17 @@ const OF_PROJECTS: [&str; 4] = ["go-build*", "node_modules", ".venv", "venv"];
 mod tests {
     use super::{DATABASES, Nature, RELAYS, RUNTIMES, is_relay, nature};
     use crate::owner::Owner;
-    use crate::process::Process;
 
     fn owner(program: &str, dir: &str) -> Owner {
         let (_, name) = program.rsplit_once('/').unwrap();
         Owner {
-            process: Process { pid: 7, started: 1 },
             name: name.to_owned(),
             cmdline: program.to_owned(),
             user: Some("ann".to_owned()),
             uid: Some(1000),
-            started: 0,
             program: Some(program.into()),
             dir: Some(dir.into()),
-            unit: None,
-            by_cargo: false,
+            ..Owner::sample(7)
         }
     }
 

@@ -34,11 +34,10 @@ pub fn fix(flags: &PortsOfStack, ui: &mut Ui) -> anyhow::Result<u8> {
     let stack = stack::load(&flags.place, ui)?;
     let how = flags.fix.on_conflict.unwrap_or(stack.on_conflict);
     let consent = if flags.fix.yes { Consent::Given } else { Consent::Ask };
-    let asker = session::asker(&state)?;
     if flags.fix.dry_run {
         session::refuse_while_running(&state, &stack.root)?;
         let memory = memory::read(&state, &stack.root, ui)?;
-        let (stack, ports) = foresee(stack, how, consent, &memory, &asker, ui)?;
+        let (stack, ports) = foresee(stack, how, consent, &memory, &state, ui)?;
         let changes = restore::prepare(&written(&stack, &ports)?)?;
         for change in &changes {
             ui.print(&change.diff(&relative(&change.path, &stack.root)));
@@ -50,7 +49,7 @@ pub fn fix(flags: &PortsOfStack, ui: &mut Ui) -> anyhow::Result<u8> {
     }
     // A stack that runs has its files patched: what was written now would be taken back at its end.
     let session = Session::begin(&state, &stack.root)?;
-    let stack = settle(stack, how, consent, &asker, ui)?;
+    let stack = settle(stack, how, consent, &state, ui)?;
     let holds = Holds::reserve(&stack, &Book::read(&state)?.memory(&stack.root), ui)?;
     let changes = restore::prepare(&written(&stack, &holds.ports())?)?;
     memory::keep(&state, &stack.root, &holds.leases(), ui)?;

@@ -15,12 +15,11 @@ use crate::flags::{Free, Where};
 use crate::ports::each_once;
 use crate::recover::recover;
 use crate::session;
+use crate::settle::GRACE;
 use crate::ui::Ui;
 
 /// The version of the object that `--json` prints.
 const VERSION: u32 = 1;
-/// How long a process gets to clean up.
-const GRACE: Duration = Duration::from_secs(5);
 
 /// Stops what is on the ports; the exit code says whether all of them are free now.
 ///
